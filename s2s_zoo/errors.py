@@ -1,0 +1,8 @@
+"""The one error a user's mistake raises."""
+
+
+class UserError(Exception):
+    """Bad input: the message names the file, line or key, what is accepted and what came.
+
+    The command line prints it without a traceback and exits with 1.
+    """
