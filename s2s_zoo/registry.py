@@ -5,7 +5,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from importlib.metadata import entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -87,3 +87,7 @@ class Registry(Generic[T]):
             importlib.import_module(f"{self.package}.{module.name}")
         for point in entry_points(group=self.group):
             point.load()
+
+
+PRESETS: Registry[Any] = Registry("preset", "s2s_zoo.presets", "s2s_zoo.presets")
+TASKS: Registry[Any] = Registry("task", "s2s_zoo.tasks", "s2s_zoo.tasks")

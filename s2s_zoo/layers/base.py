@@ -6,11 +6,18 @@ from typing import Any
 import keras
 
 
-def constructor_arguments(cls: type) -> list[str]:
-    """Names of the constructor arguments a class adds to `keras.layers.Layer`."""
-    parameters = inspect.signature(cls.__init__).parameters.values()
+def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """The constructor arguments a class and its bases add to Keras' layers."""
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return [p.name for p in parameters if p.name != "self" and p.kind not in variadic]
+    found: dict[str, inspect.Parameter] = {}
+    for base in cls.__mro__:
+        if base is ZooLayer:
+            break
+        if "__init__" in vars(base):
+            for parameter in inspect.signature(base.__init__).parameters.values():
+                if parameter.name != "self" and parameter.kind not in variadic:
+                    found.setdefault(parameter.name, parameter)
+    return found
 
 
 class ZooLayer(keras.layers.Layer):
@@ -20,7 +27,9 @@ class ZooLayer(keras.layers.Layer):
     back, so no layer repeats its arguments.
     """
 
+    def settings(self) -> dict[str, Any]:
+        """The constructor arguments, as plain values."""
+        return {name: getattr(self, name) for name in constructor_parameters(type(self))}
+
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        config.update({n: getattr(self, n) for n in constructor_arguments(type(self))})
-        return config
+        return super().get_config() | self.settings()

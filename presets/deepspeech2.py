@@ -1,0 +1,155 @@
+"""Deep Speech 2 (Amodei et al., 2016, https://arxiv.org/abs/1512.02595).
+
+Architectures and recipes of OpenSeq2Seq, with the layer-wise bidirectional stack.
+A batch of 32 LibriSpeech utterances is about 400 s of audio.
+"""
+
+from dataclasses import replace
+from functools import partial
+
+import keras
+
+from s2s_zoo.catalog import Preset, Recipe, register_preset
+from s2s_zoo.data.augmentation import AudioAugmentation
+from s2s_zoo.decoders.ctc import CTCDecoder
+from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
+from s2s_zoo.features.spectrogram import LogSpectrogram
+from s2s_zoo.optimizers.larc import LARC
+from s2s_zoo.optimizers.schedules import ExponentialDecay, PolynomialDecay
+from s2s_zoo.tasks.speech_to_text import SpeechToText
+
+PAPER = "https://arxiv.org/abs/1512.02595"
+L2 = 5e-4
+
+DEMO = {
+    "recipe.batch_seconds": 24.0,
+    "recipe.epochs": 6,
+    "recipe.schedule.initial_learning_rate": 1e-3,
+    "recipe.schedule.decay_steps": 300,
+    "encoder.dropout": 0.1,
+}
+
+deepspeech2_small = register_preset(
+    Preset(
+        name="deepspeech2_small",
+        summary="2 convolutions, 2 bidirectional GRUs of 512, CTC; one small machine",
+        paper=PAPER,
+        expect="demo speech: WER under 10 % in 15 minutes on 2 CPU cores",
+        parameters=9_993_469,
+        task=SpeechToText(
+            augmentation=AudioAugmentation(speed=0.05, noise_db=(-90.0, -60.0))
+        ),
+        features=partial(LogSpectrogram, num_features=96),
+        encoder=partial(
+            DeepSpeech2Encoder,
+            kernels=((11, 41), (11, 21)),
+            strides=((2, 2), (1, 2)),
+            filters=(32, 32),
+            rnn_layers=2,
+            rnn_units=512,
+            projection=1024,
+            dropout=0.5,
+            l2=L2,
+        ),
+        decoder=partial(CTCDecoder, l2=L2),
+        recipe=Recipe(
+            optimizer=partial(keras.optimizers.Adam),
+            schedule=partial(
+                ExponentialDecay,
+                initial_learning_rate=1e-4,
+                decay_steps=5000,
+                decay_rate=0.9,
+                staircase=True,
+            ),
+            batch_seconds=400.0,
+            epochs=12,
+        ),
+        demo=DEMO,
+    )
+)
+
+deepspeech2_medium = register_preset(
+    replace(
+        deepspeech2_small,
+        name="deepspeech2_medium",
+        summary="3 convolutions, 3 forward GRUs of 1024, row convolution of 8",
+        expect="LibriSpeech 960 h; streaming needs no look-ahead beyond 8 frames",
+        parameters=25_721_341,
+        features=partial(LogSpectrogram, num_features=160),
+        encoder=partial(
+            deepspeech2_small.encoder,
+            kernels=((11, 41), (11, 21), (11, 21)),
+            strides=((2, 2), (1, 2), (1, 2)),
+            filters=(32, 64, 96),
+            rnn_layers=3,
+            rnn_units=1024,
+            bidirectional=False,
+            row_convolution=8,
+            projection=2048,
+        ),
+        recipe=replace(
+            deepspeech2_small.recipe,
+            schedule=partial(
+                PolynomialDecay, initial_learning_rate=2e-4, decay_steps=0, power=0.5
+            ),
+            batch_seconds=1600.0,
+            epochs=50,
+        ),
+    )
+)
+
+deepspeech2_large = register_preset(
+    replace(
+        deepspeech2_small,
+        name="deepspeech2_large",
+        summary="2 convolutions, 5 bidirectional GRUs of 800; LibriSpeech 960 h",
+        expect="LibriSpeech dev-clean: greedy WER 6.71 % (OpenSeq2Seq, 8 GPUs)",
+        parameters=58_971_133,
+        features=partial(LogSpectrogram, num_features=160),
+        encoder=partial(
+            deepspeech2_small.encoder, rnn_layers=5, rnn_units=800, projection=1600
+        ),
+        recipe=replace(
+            deepspeech2_small.recipe,
+            optimizer=partial(LARC, momentum=0.9, eta=1e-3),
+            schedule=partial(
+                PolynomialDecay, initial_learning_rate=1e-3, decay_steps=0, power=0.5
+            ),
+            batch_seconds=1600.0,
+            epochs=50,
+        ),
+    )
+)
+
+deepspeech2_toy = register_preset(
+    replace(
+        deepspeech2_small,
+        name="deepspeech2_toy",
+        summary="3 convolutions, 1 bidirectional GRU of 256; to try things out",
+        expect="ten utterances by heart in 1000 steps",
+        parameters=5_391_357,
+        task=SpeechToText(),
+        features=partial(LogSpectrogram, num_features=160),
+        encoder=partial(
+            DeepSpeech2Encoder,
+            kernels=((11, 41), (11, 21), (11, 21)),
+            strides=((2, 2), (1, 2), (1, 2)),
+            filters=(32, 64, 96),
+            rnn_layers=1,
+            rnn_units=256,
+            projection=256,
+            ceiling=20.0,
+        ),
+        decoder=partial(CTCDecoder),
+        recipe=replace(
+            deepspeech2_small.recipe,
+            optimizer=partial(LARC, momentum=0.9, eta=1e-3),
+            schedule=partial(
+                PolynomialDecay, initial_learning_rate=1e-3, decay_steps=0, power=2.0
+            ),
+            batch_seconds=100.0,
+            epochs=1000,
+            max_steps=1000,
+        ),
+    )
+)

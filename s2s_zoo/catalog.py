@@ -1,0 +1,253 @@
+"""Presets and recipes: every number of a model and its training, as data."""
+
+import dataclasses
+import difflib
+import inspect
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Self
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.layers.base import ZooLayer, constructor_parameters
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.precision import check_policy
+from s2s_zoo.registry import PRESETS
+
+HIDDEN = {"self", "name", "kwargs", "args"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a preset is trained.
+
+    Attributes:
+        optimizer: partial of a Keras optimizer, without its learning rate.
+        schedule: partial of a learning-rate schedule over updates; a `decay_steps`
+            left out becomes the number of steps of the training.
+        batch_seconds: budget of a batch in seconds of padded audio.
+        epochs: passes over the data.
+        max_steps: steps after which training ends, 0 for no limit.
+        precision: dtype policy of the whole model.
+        loss_scaling: "backoff", "none" or a constant; read under mixed_float16.
+        checkpoint_every: steps between checkpoints of the training state.
+        validate_every: steps between validations, 0 for once an epoch.
+        keep_checkpoints: newest training states kept.
+        patience: validations without improvement before training stops, 0 for never.
+        seed: of weights, order, dropout and augmentation.
+    """
+
+    optimizer: partial[Any]
+    schedule: partial[Any]
+    batch_seconds: float
+    epochs: int
+    max_steps: int = 0
+    precision: str = "float32"
+    loss_scaling: str | float = "backoff"
+    checkpoint_every: int = 500
+    validate_every: int = 0
+    keep_checkpoints: int = 3
+    patience: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_policy(self.precision)
+        positive = ("batch_seconds", "epochs", "checkpoint_every", "keep_checkpoints")
+        rates = {
+            f"schedule.{key}": value
+            for key, value in self.schedule.keywords.items()
+            if key.endswith("learning_rate") and key.startswith("initial")
+        }
+        values = {name: getattr(self, name) for name in positive} | rates
+        for name, value in values.items():
+            if value <= 0:
+                raise UserError(f"recipe.{name} is above 0. Received: {value}")
+        for name in ("max_steps", "validate_every", "patience", "seed"):
+            if getattr(self, name) < 0:
+                received = getattr(self, name)
+                raise UserError(f"recipe.{name} is 0 or more. Received: {received}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A model and its training, lazily: layers are made by `build`.
+
+    Attributes:
+        name: canonical name; starts with the stem of its file.
+        summary: one line for the menu.
+        paper: where the architecture was published.
+        expect: what its training reached, and where.
+        parameters: trainable parameters.
+        task: what it is for.
+        features: partial of the features layer.
+        encoder: partial of the encoder.
+        decoder: partial of the decoder, without its vocabulary size.
+        augmentation: partial of SpecAugment, None for none.
+        recipe: how it is trained.
+        demo: settings by path, in force on the built-in demo corpus.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    expect: str
+    parameters: int
+    task: Any
+    features: partial[Any]
+    encoder: partial[Any]
+    decoder: partial[Any]
+    recipe: Recipe
+    augmentation: partial[Any] | None = None
+    demo: Mapping[str, Any] = field(default_factory=dict)
+
+    def build(
+        self, load_weights: bool | None = None, **overrides: dict[str, Any]
+    ) -> Seq2Seq:
+        """Make the model under its precision, with fresh weights.
+
+        Args:
+            load_weights: True is refused: a named preset has no weights.
+            overrides: settings of one part each, `encoder={"rnn_units": 256}`.
+        """
+        if load_weights:
+            raise UserError(f"The preset {self.name} comes without weights: train it")
+        settings = {
+            f"{part}.{key}": value
+            for part, values in overrides.items()
+            for key, value in values.items()
+        }
+        return self.with_settings(settings)._build() if settings else self._build()
+
+    def _build(self) -> Seq2Seq:
+        policy = self.recipe.precision
+        model = Seq2Seq(
+            self.task,
+            self.features(),
+            self.encoder(dtype=policy),
+            self.decoder(vocabulary_size=self.task.vocabulary_size, dtype=policy),
+            self.augmentation() if self.augmentation else None,
+            name=self.name,
+        )
+        model.build()
+        return model
+
+    def settings(self) -> dict[str, Any]:
+        """Every number by its path, such as `encoder.rnn_layers`."""
+        return _flatten({n: getattr(self, n) for n in SETTABLE})
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Self:
+        """A copy with the values at these paths.
+
+        Raises:
+            UserError: no such path (the message lists close ones), or a value of
+                another type.
+        """
+        known = self.settings()
+        preset = self
+        for path, value in settings.items():
+            if path not in known:
+                raise UserError(_unknown_path(path, list(known)))
+            value = _like(known[path], value, path)
+            preset = _replace(preset, path.split("."), value)
+        return preset
+
+    def scaled(self) -> Self:
+        """The same topology with small widths, for tests."""
+        return self.with_settings(self.encoder.func.scaled_settings(self.encoder))
+
+
+SETTABLE = ("task", "features", "augmentation", "encoder", "decoder", "recipe")
+
+
+def register_preset(preset: Preset) -> Preset:
+    """Make a preset known by its name."""
+    frame = inspect.stack()[1]
+    return PRESETS.register(preset.name, preset, origin=frame.filename)
+
+
+def list_presets() -> list[str]:
+    """Names of all presets."""
+    return PRESETS.names()
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """`path=value` as typed on the command line.
+
+    Raises:
+        UserError: there is no `=`.
+    """
+    path, found, value = text.partition("=")
+    if not found:
+        raise UserError(f"--set takes PATH=VALUE. Received: {text}")
+    try:
+        return path.strip().replace("-", "_"), json.loads(value)
+    except json.JSONDecodeError:
+        return path.strip().replace("-", "_"), value.strip()
+
+
+def _children(node: Any) -> dict[str, Any]:
+    """What a node of the settings tree holds under which name."""
+    if dataclasses.is_dataclass(node) and not isinstance(node, type):
+        return {f.name: getattr(node, f.name) for f in dataclasses.fields(node)}
+    if isinstance(node, partial):
+        defaults = {n: p.default for n, p in _parameters(node.func).items()}
+        return {
+            name: value
+            for name, value in {**defaults, **node.keywords}.items()
+            if value is not inspect.Parameter.empty
+        }
+    return node if isinstance(node, dict) else {}
+
+
+def _parameters(function: Any) -> dict[str, inspect.Parameter]:
+    if inspect.isclass(function) and issubclass(function, ZooLayer):
+        return constructor_parameters(function)
+    parameters = dict(inspect.signature(function).parameters)
+    return {n: p for n, p in parameters.items() if n not in HIDDEN}
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, node in tree.items():
+        children = _children(node)
+        if children:
+            flat.update(_flatten(children, f"{prefix}{name}."))
+        else:
+            flat[prefix + name] = node
+    return flat
+
+
+def _replace(node: Any, path: list[str], value: Any) -> Any:
+    if not path:
+        return value
+    new = _replace(_children(node)[path[0]], path[1:], value)
+    if isinstance(node, partial):
+        return partial(node.func, *node.args, **{**node.keywords, path[0]: new})
+    return dataclasses.replace(node, **{path[0]: new})
+
+
+def _like(current: Any, value: Any, path: str) -> Any:
+    """`value` in the type of `current`."""
+    if isinstance(current, float) and type(value) is int:
+        return float(value)
+    if isinstance(current, (list, tuple)) and isinstance(value, (list, tuple)):
+        return _tuples(value)
+    if current is None or isinstance(value, type(current)) and (
+        isinstance(value, bool) == isinstance(current, bool)
+    ):
+        return value
+    if path == "recipe.loss_scaling" and isinstance(value, (int, float)):
+        return float(value)
+    kind = type(current).__name__
+    raise UserError(f"{path} is of type {kind}, like {current!r}. Received: {value!r}")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _unknown_path(path: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(path, known, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(close)}?" if close else ""
+    return f"No setting {path!r}.{hint} All: {', '.join(known)}"

@@ -1,0 +1,221 @@
+"""Training state on disk: written whole or not at all, verified when read.
+
+A checkpoint is a directory `step-00001200/` with `variables.npz` (every variable of
+model and optimizer, seed generators and loss scale included), and `state.json`
+(position in the data, host random state, SHA-256 of both).
+"""
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from s2s_zoo.errors import UserError
+
+PREFIX = "step-"
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands.
+
+    Attributes:
+        step: batches consumed, also those whose update was skipped.
+        epoch: passes completed.
+        position: batches consumed of the current pass.
+        plan: identity of the batch plan.
+        best_step: step of the best validation, -1 before the first.
+        best_value: its metric.
+        stale: validations since the best.
+        seconds: time spent training.
+        skipped: steps whose update loss scaling skipped.
+    """
+
+    step: int = 0
+    epoch: int = 0
+    position: int = 0
+    plan: str = ""
+    best_step: int = -1
+    best_value: float = float("inf")
+    stale: int = 0
+    seconds: float = 0.0
+    skipped: int = 0
+
+
+class DamagedCheckpoint(Exception):
+    """A checkpoint whose content does not match its hash."""
+
+
+def save_checkpoint(
+    directory: Path, model: keras.Model, state: TrainingState, keep: int
+) -> Path:
+    """Write the whole training state; remove all but the `keep` newest.
+
+    Raises:
+        OSError: the disk is full, say; earlier checkpoints are untouched.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    final = directory / f"{PREFIX}{state.step:08d}"
+    temporary = directory / f".{final.name}.{os.getpid()}"
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        buffer = io.BytesIO()
+        np.savez(buffer, **_variables(model), **_host_random_state())
+        content = buffer.getvalue()
+        described = {"sha256": _digest(content, vars(state)), **vars(state)}
+        _write(temporary / "variables.npz", content)
+        _write(temporary / "state.json", json.dumps(described, indent=2).encode())
+        _sync(temporary)
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+        _sync(directory)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    for old in _checkpoints(directory)[keep:]:
+        shutil.rmtree(old, ignore_errors=True)
+    return final
+
+
+def load_latest(
+    directory: Path, model: keras.Model
+) -> tuple[TrainingState | None, list[str]]:
+    """Restore the newest undamaged checkpoint into `model` and its optimizer.
+
+    Returns:
+        The state, None where there is no good checkpoint, and a message for each
+        damaged one passed over.
+
+    Raises:
+        UserError: the checkpoint is of another architecture; names the differences.
+    """
+    for leftover in directory.glob(f".{PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    damaged = []
+    for path in _checkpoints(directory):
+        try:
+            state, arrays = _read(path)
+        except DamagedCheckpoint as error:
+            damaged.append(f"{path} is damaged ({error}); the one before it is used")
+            continue
+        _restore(model, arrays, path)
+        return state, damaged
+    return None, damaged
+
+
+@contextmanager
+def run_lock(directory: Path) -> Iterator[None]:
+    """Hold a run directory against other processes; a dead process holds nothing.
+
+    Raises:
+        UserError: another process holds it; names it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise UserError(f"{directory} is in use by {holder}") from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def _checkpoints(directory: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(directory.glob(f"{PREFIX}*"), reverse=True)
+
+
+def _named(model: keras.Model) -> dict[str, keras.Variable]:
+    groups = {"model": model.variables, "optimizer": model.optimizer.variables}
+    return {
+        f"{group}/{i}/{variable.path}": variable
+        for group, variables in groups.items()
+        for i, variable in enumerate(variables)
+    }
+
+
+def _variables(model: keras.Model) -> dict[str, NDArray]:
+    return {n: ops.convert_to_numpy(v) for n, v in _named(model).items()}
+
+
+def _restore(model: keras.Model, arrays: dict[str, NDArray], path: Path) -> None:
+    _set_host_random_state(arrays)
+    variables = _named(model)
+    wrong = sorted(set(variables) ^ set(arrays)) + [
+        f"{n}: {arrays[n].shape} in the file, {tuple(v.shape)} in the model"
+        for n, v in variables.items()
+        if n in arrays and arrays[n].shape != tuple(v.shape)
+    ]
+    if wrong:
+        shown = "\n  ".join(wrong[:20])
+        raise UserError(f"{path} is of another model or optimizer. Differing:\n  {shown}")
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+
+
+def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray]]:
+    try:
+        described = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        content = (path / "variables.npz").read_bytes()
+        expected = described.pop("sha256")
+        if _digest(content, described) != expected:
+            raise DamagedCheckpoint("its content does not match its SHA-256")
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return TrainingState(**described), dict(archive)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedCheckpoint(str(error)) from error
+
+
+def _digest(variables: bytes, state: dict[str, Any]) -> str:
+    return hashlib.sha256(
+        variables + json.dumps(state, sort_keys=True).encode()
+    ).hexdigest()
+
+
+def _host_random_state() -> dict[str, NDArray]:
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    return {"host/torch": torch.get_rng_state().numpy()}
+
+
+def _set_host_random_state(arrays: dict[str, NDArray]) -> None:
+    state = arrays.pop("host/torch", None)
+    if state is not None:
+        import torch
+
+        torch.set_rng_state(torch.from_numpy(state))
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

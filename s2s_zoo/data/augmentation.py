@@ -1,0 +1,94 @@
+"""Augmentation of waveforms in the data pipeline: speed, gain and noise."""
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.errors import UserError
+
+ROUNDING = 1e-6
+
+Audio: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AudioAugmentation:
+    """Random changes to a waveform, in the order speed, gain, noise.
+
+    Attributes:
+        speed: playing speeds, by resampling, so that pitch changes too: a tuple is
+            drawn from (Ko et al. 2015, "Audio Augmentation for Speech Recognition":
+            0.9, 1.0, 1.1), a number r means uniform in [1 - r, 1 + r].
+        noise_db: white Gaussian noise with a level uniform between the two, in dB
+            relative to full scale: standard deviation 10^(dB/20).
+        gain_db: gain uniform between the two, in dB.
+
+    Raises:
+        UserError: a speed that is not positive, or a range the wrong way round.
+    """
+
+    speed: tuple[float, ...] | float = ()
+    noise_db: tuple[float, float] | None = None
+    gain_db: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self._slowest <= 0 or (isinstance(self.speed, float) and self.speed < 0):
+            accepted = "positive ratios, or one number from 0 to below 1"
+            raise UserError(f"speed: {accepted}; received {self.speed}")
+        for key in ("noise_db", "gain_db"):
+            levels = getattr(self, key)
+            if levels is not None and not levels[0] <= levels[1]:
+                raise UserError(f"{key}: (lowest, highest) in dB; received {levels}")
+
+    def __call__(
+        self, audio: Audio, sample_rate: int, rng: np.random.Generator
+    ) -> Audio:
+        """Augment one waveform.
+
+        Args:
+            audio: (S,) waveform, left as it is.
+            sample_rate: its samples per second.
+            rng: the only source of chance.
+
+        Returns:
+            (S / speed,) waveform, rounded down but never empty unless `audio` is.
+        """
+        if not audio.size:
+            return audio
+        audio = self._resample(audio, sample_rate, rng)
+        if self.gain_db is not None:
+            audio = audio * np.float32(10 ** (rng.uniform(*self.gain_db) / 20))
+        if self.noise_db is not None:
+            deviation = np.float32(10 ** (rng.uniform(*self.noise_db) / 20))
+            noise = rng.standard_normal(audio.shape, dtype=np.float32)
+            audio = audio + deviation * noise
+        return audio
+
+    def longest(self, seconds: float) -> float:
+        """The greatest duration an utterance of `seconds` may get."""
+        return seconds / self._slowest
+
+    @property
+    def _slowest(self) -> float:
+        if isinstance(self.speed, tuple):
+            return min(self.speed, default=1.0)
+        return 1 - self.speed
+
+    def _resample(
+        self, audio: Audio, sample_rate: int, rng: np.random.Generator
+    ) -> Audio:
+        ratio = self._draw_speed(rng)
+        if ratio == 1:
+            return audio
+        import soxr
+
+        changed = soxr.resample(audio, sample_rate * ratio, sample_rate)
+        return changed[: max(1, math.floor(len(audio) / ratio + ROUNDING))]
+
+    def _draw_speed(self, rng: np.random.Generator) -> float:
+        if isinstance(self.speed, tuple):
+            return float(rng.choice(self.speed)) if self.speed else 1.0
+        return float(rng.uniform(1 - self.speed, 1 + self.speed))

@@ -1,0 +1,90 @@
+"""What a corpus of speech must be and do.
+
+A corpus is a frozen dataclass derived from `Corpus`. Its module registers one
+instance: `CORPORA.register("fsdd", Fsdd(), __file__)`.
+"""
+
+import abc
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2s_zoo.data.download import cache_directory
+from s2s_zoo.data.manifests import Utterance
+from s2s_zoo.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus(abc.ABC):
+    """A named corpus.
+
+    Attributes:
+        name: the canonical name (lower case, underscores).
+        summary: one line for people: what is said, by whom, how many hours.
+        licence: name of the licence.
+        languages: BCP 47 tags.
+        splits: names that `read` takes.
+        train_split: the split to train on unless told otherwise.
+        validation_split: the split that chooses the best step.
+        test_split: the split that is reported.
+        made_locally: `prepare` needs no network and takes seconds, so that reading
+            the corpus by name may prepare it unasked.
+    """
+
+    name: str
+    summary: str
+    licence: str
+    languages: tuple[str, ...]
+    splits: tuple[str, ...]
+    train_split: str = "train"
+    validation_split: str = "validation"
+    test_split: str = "test"
+    made_locally: bool = False
+
+    @abc.abstractmethod
+    def found_in(self, directory: Path) -> bool:
+        """Whether `directory` has the layout of this corpus (a look, no hashing)."""
+
+    @abc.abstractmethod
+    def prepare(self, directory: Path | None = None, progress: bool = True) -> Path:
+        """Make the corpus ready to read: fetch what is missing, verify what is there.
+
+        Args:
+            directory: where it lies or shall lie; by default `home()`.
+            progress: show progress bars on stderr.
+
+        Returns:
+            The directory to give to `read`.
+
+        Raises:
+            UserError: it cannot be fetched, or what lies there is not the corpus.
+        """
+
+    @abc.abstractmethod
+    def read(self, split: str, directory: Path) -> list[Utterance]:
+        """The utterances of a split, in an order that is always the same.
+
+        Raises:
+            UserError: no such split (see `check_split`), or it is not in `directory`.
+        """
+
+    def home(self) -> Path:
+        """Where the corpus lies when nobody says otherwise: its folder of the cache."""
+        return cache_directory() / self.name
+
+    def roles(self, directory: Path) -> dict[str, str]:
+        """The split of this directory for each of train, validation and test.
+
+        A role for which there is no split is left out.
+        """
+        del directory
+        return {
+            "train": self.train_split,
+            "validation": self.validation_split,
+            "test": self.test_split,
+        }
+
+    def check_split(self, split: str) -> None:
+        """Raise a UserError unless `split` is one of `splits`."""
+        if split not in self.splits:
+            known = ", ".join(self.splits)
+            raise UserError(f"{self.name} has no split {split!r}; it has: {known}")

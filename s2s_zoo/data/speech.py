@@ -1,0 +1,120 @@
+"""Utterances to padded batches of waveforms (or features) and token ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.data.audio import read_audio
+from s2s_zoo.data.augmentation import AudioAugmentation
+from s2s_zoo.data.manifests import Utterance, is_features, load_features
+from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.errors import UserError
+
+Arrays = dict[str, NDArray]
+FEATURE_RATE = 100
+
+
+@dataclass(frozen=True)
+class SpeechBatches:
+    """The batches of a set of utterances.
+
+    Attributes:
+        utterances: what is read.
+        tokens: token ids of each utterance.
+        sample_rate: rate waveforms are resampled to, Hz.
+        augmentation: applied to waveforms while training, None for none.
+        seed: of the augmentation of each (epoch, utterance).
+    """
+
+    utterances: Sequence[Utterance]
+    tokens: Sequence[NDArray[np.int32]]
+    sample_rate: int
+    augmentation: AudioAugmentation | None = None
+    seed: int = 0
+
+    @property
+    def features(self) -> bool:
+        """Whether the utterances are precomputed features instead of audio."""
+        return is_features(self.utterances[0].source)
+
+    @property
+    def unit_rate(self) -> int:
+        """Source units per second: samples, or frames of features."""
+        return FEATURE_RATE if self.features else self.sample_rate
+
+    def plan(self, budget: float, buckets: int, shuffle: bool) -> BatchPlan:
+        """Batches of at most `budget` seconds of padded audio."""
+        longest = self.augmentation.longest if self.augmentation else lambda s: s
+        margin = 0 if self.features else 1
+        lengths = [
+            int(np.ceil(longest(u.seconds) * self.unit_rate)) + margin
+            for u in self.utterances
+        ]
+        return BatchPlan(
+            lengths,
+            [len(t) for t in self.tokens],
+            int(budget * self.unit_rate),
+            buckets,
+            self.seed,
+            shuffle,
+        )
+
+    def load(self, batch: Batch, epoch: int | None = None) -> tuple[Arrays, Arrays]:
+        """Read a batch; rows beyond its examples are empty, of length 0.
+
+        Args:
+            batch: from `plan`.
+            epoch: augments when given.
+
+        Returns:
+            Source `source` (R, S) or (R, T, D) float32 with `source_lengths` (R,),
+            and target `target` (R, U) int32 padded with -1 with `target_lengths`.
+        """
+        sources = [self._source(i, epoch) for i in batch.indices]
+        targets = [self.tokens[i] for i in batch.indices]
+        source, source_lengths = pad(sources, batch.bucket.rows, batch.bucket.size, 0)
+        target, target_lengths = pad(
+            targets, batch.bucket.rows, batch.bucket.target_size, -1
+        )
+        return (
+            {"source": source, "source_lengths": source_lengths},
+            {"target": target, "target_lengths": target_lengths},
+        )
+
+    def names(self, batch: Batch) -> list[str]:
+        """What messages call the utterances of a batch."""
+        return [self.utterances[i].name for i in batch.indices]
+
+    def _source(self, index: int, epoch: int | None) -> NDArray[np.float32]:
+        utterance = self.utterances[index]
+        if self.features:
+            return load_features(utterance.source)
+        audio = read_audio(utterance.source, self.sample_rate)
+        if epoch is None or self.augmentation is None:
+            return audio
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return self.augmentation(audio, self.sample_rate, rng)
+
+
+def pad(
+    rows: Sequence[NDArray], count: int, size: int, fill: float
+) -> tuple[NDArray, NDArray[np.int32]]:
+    """Stack `rows` (each (N, ...)) into (count, size, ...) with their lengths.
+
+    Raises:
+        UserError: a row is longer than `size`.
+    """
+    longest = max(map(len, rows))
+    if longest > size:
+        raise UserError(
+            f"An utterance holds {longest} samples, its manifest says {size} at most: "
+            "the durations in the manifest are wrong"
+        )
+    padded = np.full((count, size, *rows[0].shape[1:]), fill, rows[0].dtype)
+    lengths = np.zeros(count, np.int32)
+    for i, row in enumerate(rows):
+        padded[i, : len(row)] = row
+        lengths[i] = len(row)
+    return padded, lengths

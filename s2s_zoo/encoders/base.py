@@ -1,0 +1,31 @@
+"""The contract of encoders."""
+
+from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.typing import EncoderOutput, Tensor
+
+
+class Encoder(ZooLayer):
+    """Turns a padded source into the memory a decoder reads.
+
+    Padding and neighbours never change a result: the output of an example is the
+    same whatever the batch, the bucket or the padding.
+    """
+
+    def call(
+        self, inputs: Tensor, mask: Tensor, training: bool | None = None
+    ) -> EncoderOutput:
+        """Encode `inputs` (B, T, D), real where `mask` (B, T) is True.
+
+        Returns:
+            Sequence (B, T', D') with its mask (B, T'), T' = `output_lengths(T)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no call")
+
+    @property
+    def time_stride(self) -> int:
+        """Source frames per output frame."""
+        return 1
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Frames after encoding sources of `lengths` frames; works on ints too."""
+        return lengths

@@ -1,0 +1,140 @@
+"""Convolutions over padded spectrograms."""
+
+from typing import Unpack
+
+import keras
+from keras import ops
+
+from s2s_zoo.layers.activation import clipped_relu
+from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
+from s2s_zoo.layers.normalization import MaskedBatchNormalization
+from s2s_zoo.typing import LayerKwargs, Shape, Tensor
+
+
+def strided_lengths(lengths: Tensor, stride: int) -> Tensor:
+    """⌈lengths / stride⌉, the frames left by a centred convolution."""
+    return (lengths + stride - 1) // stride
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class SpectrogramConvolution(ZooLayer):
+    """2-D convolution over time and frequency, batch normalization, clipped ReLU.
+
+    Frames are centred under the kernel with the same zeros on both sides whatever
+    the padding of the batch, so an output frame depends on real frames alone.
+
+    Args:
+        filters: output channels.
+        kernel: (time, frequency) size.
+        stride: (time, frequency) step.
+        ceiling: largest activation, None for no limit.
+        l2: λ of the penalty λ/2·(‖W‖² + ‖γ‖²).
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        ceiling: float | None = None,
+        l2: float = 0.0,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.kernel = kernel
+        self.stride = stride
+        self.ceiling = ceiling
+        self.l2 = l2
+        self.convolution = keras.layers.Conv2D(
+            filters,
+            kernel,
+            stride,
+            padding="valid",
+            use_bias=False,
+            data_format="channels_last",
+            kernel_regularizer=keras.regularizers.L2(l2 / 2) if l2 else None,
+            dtype=self.dtype_policy,
+            name="convolution",
+        )
+        self.normalization = MaskedBatchNormalization(
+            l2=l2, dtype=self.dtype_policy, name="normalization"
+        )
+
+    def build(self, input_shape: Shape, *_: Shape) -> None:
+        self.convolution.build(input_shape)
+        self.normalization.build((*input_shape[:-1], self.filters))
+
+    def call(
+        self, inputs: Tensor, mask: Tensor, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Convolve `inputs` (B, T, F, C), zero where `mask` (B, T) is False.
+
+        Returns:
+            (B, ⌈T/stride⌉, ⌈F/stride⌉, filters), zero on padding, and its mask.
+        """
+        sides = [((k - 1) // 2, k // 2) for k in self.kernel]
+        x = self.convolution(ops.pad(inputs, [(0, 0), *sides, (0, 0)]))
+        lengths = strided_lengths(mask_lengths(mask), self.stride[0])
+        mask = sequence_mask(lengths, ops.shape(x)[1])
+        x = self.normalization(x, mask, training=training)
+        return apply_mask(clipped_relu(x, self.ceiling), mask), mask
+
+    def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
+        batch, *sizes, _ = input_shape
+        sizes = [
+            None if size is None else strided_lengths(size, step)
+            for size, step in zip(sizes, self.stride, strict=True)
+        ]
+        return (batch, *sizes, self.filters)
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class RowConvolution(ZooLayer):
+    """Depthwise convolution over time, batch normalization, clipped ReLU.
+
+    The row convolution of Deep Speech 2 (Amodei et al., 2016, §3.7) as OpenSeq2Seq
+    ran it: centred on the frame instead of looking ahead, in float32 throughout.
+
+    Args:
+        width: frames under the kernel.
+        ceiling: largest activation, None for no limit.
+        l2: λ of the penalty λ/2·(‖W‖² + ‖γ‖²).
+    """
+
+    def __init__(
+        self,
+        width: int,
+        ceiling: float | None = None,
+        l2: float = 0.0,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.width = width
+        self.ceiling = ceiling
+        self.l2 = l2
+        self.normalization = MaskedBatchNormalization(
+            l2=l2, dtype="float32", name="normalization"
+        )
+
+    def build(self, input_shape: Shape, *_: Shape) -> None:
+        self.kernel = self.add_weight(
+            shape=(self.width, input_shape[-1], 1),
+            regularizer=keras.regularizers.L2(self.l2 / 2) if self.l2 else None,
+            name="kernel",
+        )
+        self.normalization.build(input_shape)
+
+    def call(
+        self, inputs: Tensor, mask: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """Convolve `inputs` (B, T, D), zero where `mask` (B, T) is False."""
+        sides = ((self.width - 1) // 2, self.width // 2)
+        x = ops.pad(inputs, [(0, 0), sides, (0, 0)])
+        x = ops.depthwise_conv(x, self.kernel, data_format="channels_last")
+        x = self.normalization(x, mask, training=training)
+        return apply_mask(clipped_relu(x, self.ceiling), mask)
+
+    def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
+        return input_shape

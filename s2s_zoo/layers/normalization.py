@@ -1,0 +1,97 @@
+"""Batch normalization whose statistics come from real frames only."""
+
+from typing import Unpack
+
+import keras
+from keras import ops
+
+from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.layers.masking import apply_mask
+from s2s_zoo.typing import LayerKwargs, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class MaskedBatchNormalization(ZooLayer):
+    """Batch normalization over the unpadded frames (Ioffe & Szegedy, 2015).
+
+    Statistics, scale and shift are float32 under every policy.
+
+    Args:
+        momentum: share of the running statistics kept at each step.
+        epsilon: added to the variance.
+        l2: λ of the penalty λ/2·‖γ‖².
+    """
+
+    def __init__(
+        self,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        l2: float = 0.0,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.l2 = l2
+
+    def build(self, input_shape: Shape) -> None:
+        size = (input_shape[-1],)
+        penalty = keras.regularizers.L2(self.l2 / 2) if self.l2 else None
+        self.gamma = self._variable("gamma", size, "ones", regularizer=penalty)
+        self.beta = self._variable("beta", size, "zeros")
+        self.moving_mean = self._variable(
+            "moving_mean", size, "zeros", trainable=False
+        )
+        self.moving_variance = self._variable(
+            "moving_variance", size, "ones", trainable=False
+        )
+
+    def _variable(self, name: str, shape: Shape, initializer: str, **kwargs):
+        return self.add_weight(
+            shape=shape,
+            initializer=initializer,
+            name=name,
+            dtype="float32",
+            autocast=False,
+            **kwargs,
+        )
+
+    def call(
+        self, inputs: Tensor, mask: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """Normalize `inputs` (B, T, ..., C) by the frames where `mask` (B, T) is True.
+
+        Returns:
+            (B, T, ..., C) in the compute dtype; padded frames hold no meaning.
+        """
+        x = ops.cast(inputs, "float32")
+        if training:
+            mean, variance, count = self._moments(x, mask)
+            self._track(mean, variance, count)
+        else:
+            mean, variance = self.moving_mean, self.moving_variance
+        scale = self.gamma * ops.rsqrt(variance + self.epsilon)
+        return ops.cast(x * scale + (self.beta - mean * scale), self.compute_dtype)
+
+    def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x = apply_mask(x, mask)
+        axes = tuple(range(len(x.shape) - 1))
+        per_frame = 1
+        for size in x.shape[2:-1]:
+            per_frame *= size
+        count = ops.sum(ops.cast(mask, "float32")) * per_frame
+        safe = ops.maximum(count, 1.0)
+        mean = ops.sum(x, axis=axes) / safe
+        square = ops.sum(ops.square(x), axis=axes) / safe
+        return mean, ops.maximum(square - ops.square(mean), 0.0), count
+
+    def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
+        keep = ops.where(count > 0, self.momentum, 1.0)
+        for moving, value in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            moving.assign(moving * keep + value * (1.0 - keep))
+
+    def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
+        return input_shape

@@ -1,0 +1,201 @@
+"""Word and character error rate, with a confidence interval.
+
+Levenshtein (1966) alignment of token sequences; the interval is the bootstrap over
+utterances of Bisani & Ney, "Bootstrap estimates for confidence intervals in ASR
+performance evaluation" (ICASSP 2004), section 3.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Token = TypeVar("Token")
+Pair = tuple[Token | None, Token | None]
+
+
+@dataclass(frozen=True)
+class ErrorCounts:
+    """How a hypothesis differs from its reference; `+` pools utterances.
+
+    Attributes:
+        substitutions: reference tokens recognized as another token.
+        deletions: reference tokens without a counterpart in the hypothesis.
+        insertions: hypothesis tokens without a counterpart in the reference.
+        hits: reference tokens recognized.
+    """
+
+    substitutions: int = 0
+    deletions: int = 0
+    insertions: int = 0
+    hits: int = 0
+
+    @property
+    def errors(self) -> int:
+        """Substitutions, deletions and insertions together."""
+        return self.substitutions + self.deletions + self.insertions
+
+    @property
+    def reference_length(self) -> int:
+        """Tokens of the reference."""
+        return self.hits + self.substitutions + self.deletions
+
+    @property
+    def rate(self) -> float:
+        """Errors per reference token; an empty reference counts as one token."""
+        return self.errors / max(self.reference_length, 1)
+
+    def __add__(self, other: "ErrorCounts") -> "ErrorCounts":
+        return ErrorCounts(
+            self.substitutions + other.substitutions,
+            self.deletions + other.deletions,
+            self.insertions + other.insertions,
+            self.hits + other.hits,
+        )
+
+
+def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> list[Pair[Token]]:
+    """The cheapest alignment of two token sequences.
+
+    Substitution, deletion and insertion cost one each. Of several cheapest
+    alignments the one is taken that, read from the end, prefers a hit or
+    substitution, then a deletion, then an insertion.
+
+    Returns:
+        Pairs (reference token, hypothesis token) in order; None on the hypothesis
+        side is a deletion, None on the reference side an insertion.
+    """
+    costs = _cost_table(*_encode(reference, hypothesis))
+    i, j = len(reference), len(hypothesis)
+    pairs: list[Pair[Token]] = []
+    while i and j:
+        differ = reference[i - 1] != hypothesis[j - 1]
+        if costs[i][j] == costs[i - 1][j - 1] + differ:
+            i, j = i - 1, j - 1
+            pairs.append((reference[i], hypothesis[j]))
+        elif costs[i][j] == costs[i - 1][j] + 1:
+            i -= 1
+            pairs.append((reference[i], None))
+        else:
+            j -= 1
+            pairs.append((None, hypothesis[j]))
+    pairs.extend((token, None) for token in reference[:i][::-1])
+    pairs.extend((None, token) for token in hypothesis[:j][::-1])
+    return pairs[::-1]
+
+
+def _encode(
+    reference: Sequence[Token], hypothesis: Sequence[Token]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    codes: dict[Token, int] = {}
+    coded = [
+        np.array([codes.setdefault(token, len(codes)) for token in tokens], np.int64)
+        for tokens in (reference, hypothesis)
+    ]
+    return coded[0], coded[1]
+
+
+def _cost_table(
+    reference: NDArray[np.int64], hypothesis: NDArray[np.int64]
+) -> list[list[int]]:
+    """Edit distances of all prefixes.
+
+    A row at a time: with the cost of insertions taken off (minus the column index),
+    the dependence within the row is a running minimum.
+    """
+    columns = np.arange(len(hypothesis) + 1)
+    row = columns
+    rows = [row.tolist()]
+    for token in reference:
+        step = np.empty_like(row)
+        step[0] = row[0] + 1
+        np.minimum(row[1:] + 1, row[:-1] + (hypothesis != token), out=step[1:])
+        row = np.minimum.accumulate(step - columns) + columns
+        rows.append(row.tolist())
+    return rows
+
+
+def count_errors(
+    reference: Sequence[Token], hypothesis: Sequence[Token]
+) -> ErrorCounts:
+    """The errors of the cheapest alignment (see `align`)."""
+    pairs = align(reference, hypothesis)
+    deletions = sum(hypothesized is None for _, hypothesized in pairs)
+    insertions = sum(referred is None for referred, _ in pairs)
+    hits = sum(referred == hypothesized for referred, hypothesized in pairs)
+    substitutions = len(pairs) - deletions - insertions - hits
+    return ErrorCounts(substitutions, deletions, insertions, hits)
+
+
+def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """The errors of one utterance in words, which white space separates."""
+    return count_errors(reference.split(), hypothesis.split())
+
+
+def character_errors(reference: str, hypothesis: str) -> ErrorCounts:
+    """The errors of one utterance in characters, inner spaces included."""
+    return count_errors(reference.strip(), hypothesis.strip())
+
+
+def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Word errors of all utterances over reference words of all utterances.
+
+    Raises:
+        ValueError: the two sequences differ in length.
+    """
+    return _pooled_rate(word_errors, references, hypotheses)
+
+
+def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> float:
+    """Character errors of all utterances over their reference characters.
+
+    Raises:
+        ValueError: the two sequences differ in length.
+    """
+    return _pooled_rate(character_errors, references, hypotheses)
+
+
+def _pooled_rate(
+    errors: Callable[[str, str], ErrorCounts],
+    references: Sequence[str],
+    hypotheses: Sequence[str],
+) -> float:
+    pairs = zip(references, hypotheses, strict=True)
+    return sum((errors(*pair) for pair in pairs), ErrorCounts()).rate
+
+
+def bootstrap_interval(
+    counts: Sequence[ErrorCounts],
+    *,
+    seed: int,
+    samples: int = 1000,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """Confidence interval of the pooled error rate.
+
+    Draws as many utterances as there are, with replacement, `samples` times; the
+    interval holds the middle `level` of the rates of these draws.
+
+    Args:
+        counts: errors of each utterance.
+        seed: the same seed gives the same interval.
+
+    Returns:
+        (low, high), as fractions like `ErrorCounts.rate`.
+
+    Raises:
+        ValueError: no utterances, or a level outside 0 to 1.
+    """
+    if not counts:
+        raise ValueError("no utterances: a confidence interval needs at least one")
+    if not 0 < level < 1:
+        raise ValueError(f"level {level} is not between 0 and 1")
+    errors = np.array([count.errors for count in counts])
+    lengths = np.array([count.reference_length for count in counts])
+    generator = np.random.default_rng(seed)
+    draws = (generator.integers(len(counts), size=len(counts)) for _ in range(samples))
+    rates = [errors[draw].sum() / max(lengths[draw].sum(), 1) for draw in draws]
+    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

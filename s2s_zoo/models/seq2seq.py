@@ -1,0 +1,130 @@
+"""Features, encoder and decoder as one Keras model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import keras
+
+from s2s_zoo.decoders.base import Decoder
+from s2s_zoo.encoders.base import Encoder
+from s2s_zoo.features.base import AudioFeatures
+from s2s_zoo.features.spec_augment import SpecAugment
+from s2s_zoo.registry import PRESETS
+from s2s_zoo.typing import EncoderOutput, Tensor
+
+
+class Task(Protocol):
+    """What a model is for: its loss and the way from raw input to raw output."""
+
+    def loss(self, target: dict[str, Tensor], output: dict[str, Tensor]) -> Tensor:
+        """Scalar loss of a batch."""
+
+    def generate(self, model: "Seq2Seq", inputs: Sequence[Any], **search: Any) -> list:
+        """Raw outputs of raw inputs, in their order."""
+
+
+class Seq2Seq(keras.Model):
+    """A sequence-to-sequence model: *source → features → encoder → decoder*.
+
+    Args:
+        task: loss, and raw inputs to raw outputs.
+        features: from the raw signal to what the encoder reads.
+        encoder: from features to memory.
+        decoder: from memory to logits.
+        augmentation: masks features in training, None for none.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        features: AudioFeatures,
+        encoder: Encoder,
+        decoder: Decoder,
+        augmentation: SpecAugment | None = None,
+        name: str = "seq2seq",
+    ) -> None:
+        super().__init__(name=name, autocast=False)
+        self.task = task
+        self.features = features
+        self.encoder = encoder
+        self.decoder = decoder
+        self.augmentation = augmentation
+
+    def build(self, input_shape: Any = None) -> None:
+        shape = (None, None, self.features.num_features)
+        self.encoder.build(shape)
+        encoded = self.encoder.compute_output_shape(shape)
+        self.decoder.build(EncoderOutput(encoded, encoded[:-1]))
+        self.built = True
+
+    def call(
+        self, inputs: dict[str, Tensor], training: bool | None = None
+    ) -> dict[str, Tensor]:
+        """Score a batch.
+
+        Args:
+            inputs: `source`, (B, S) waveforms or (B, T, D) precomputed features,
+                and `source_lengths` (B,) int32 in samples or frames.
+
+        Returns:
+            `logits` (B, T, V+1) float32 and their `mask` (B, T).
+        """
+        x, mask = self.features(
+            inputs["source"], inputs["source_lengths"], training=training
+        )
+        if self.augmentation is not None:
+            x = self.augmentation(x, mask, training=training)
+        memory = self.encoder(x, mask, training=training)
+        logits = self.decoder(inputs.get("target"), memory, training=training)
+        return {"logits": logits, "mask": memory.mask}
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """The task's loss plus the penalties on weights."""
+        loss = self.task.loss(y, y_pred)
+        for penalty in self.losses:
+            loss = loss + keras.ops.cast(penalty, "float32")
+        return loss
+
+    def generate(self, inputs: Sequence[Any], **search: Any) -> list:
+        """Raw outputs of raw inputs: transcripts of audio files or waveforms."""
+        return self.task.generate(self, inputs, **search)
+
+    @classmethod
+    def from_preset(
+        cls,
+        preset: str | Path,
+        load_weights: bool | None = None,
+        **overrides: dict[str, Any],
+    ) -> Self:
+        """A model by the name of a preset or from a preset directory.
+
+        Args:
+            preset: a registered name (hyphens and underscores are the same) or a
+                directory written by `save_to_preset`.
+            load_weights: None loads weights where there are some, True requires
+                them, False never loads them.
+            overrides: settings of one part each, `encoder={"rnn_units": 256}`.
+
+        Raises:
+            UserError: neither a name nor a directory, a damaged directory, or
+                weights that are required and absent.
+        """
+        from s2s_zoo.models.saving import load_preset
+
+        if str(preset) in PRESETS and not Path(preset).is_dir():
+            return PRESETS.get(str(preset)).build(load_weights, **overrides)
+        return load_preset(Path(preset), load_weights, **overrides)
+
+    def save_to_preset(self, directory: str | Path) -> None:
+        """Write weights, parts and task as plain data, without optimizer state."""
+        from s2s_zoo.models.saving import save_preset
+
+        save_preset(self, Path(directory))

@@ -1,0 +1,124 @@
+"""The contract of tasks: what workflows ask of each, whatever the family."""
+
+import abc
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self
+
+from numpy.typing import NDArray
+
+from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.typing import Tensor
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Batches(Protocol):
+    """Examples that can be planned and read in batches."""
+
+    def plan(self, budget: float, buckets: int, shuffle: bool) -> BatchPlan:
+        """Batches under a budget, in the units of the task."""
+
+    def load(self, batch: Batch, epoch: int | None = None) -> tuple[Arrays, Arrays]:
+        """Inputs and targets of a batch; augmented when `epoch` is given."""
+
+    def names(self, batch: Batch) -> list[str]:
+        """What messages call the examples of a batch."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The examples that can be used, and why the others cannot.
+
+    Attributes:
+        usable: examples to train or evaluate on.
+        dropped: names of the others by reason.
+    """
+
+    usable: list[Any]
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well a model does.
+
+    Attributes:
+        metrics: value by name; the task's own metric and the loss among them.
+        confidence: 95 % interval of a metric by name.
+        examples: how many were evaluated.
+        signature: how the metrics were computed.
+        outputs: (name, reference, output) of each example.
+    """
+
+    metrics: dict[str, float]
+    confidence: dict[str, tuple[float, float]]
+    examples: int
+    signature: str
+    outputs: list[tuple[str, str, str]]
+
+
+class Task(abc.ABC):
+    """What a model is for: its data, loss, metrics and raw output.
+
+    Attributes:
+        name: registered name.
+        metric: the metric that chooses the best model; lower is better.
+        demo_corpus: corpus trained on when no data is named.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+    demo_corpus: ClassVar[str]
+
+    @classmethod
+    @abc.abstractmethod
+    def from_settings(cls, settings: dict[str, Any]) -> Self:
+        """The task with these attributes, as `dataclasses.asdict` gives them."""
+
+    @property
+    @abc.abstractmethod
+    def vocabulary_size(self) -> int:
+        """V, the size of the target vocabulary."""
+
+    @abc.abstractmethod
+    def read(self, data: str, split: str) -> list[Any]:
+        """The examples of a split of a corpus by name or path."""
+
+    @abc.abstractmethod
+    def select(self, model: Seq2Seq, examples: Sequence[Any], where: str) -> Selection:
+        """Set aside the examples that cannot be learned from."""
+
+    @abc.abstractmethod
+    def batches(
+        self, examples: Sequence[Any], training: bool = False, seed: int = 0
+    ) -> Batches:
+        """Batches of examples, augmented when `training`."""
+
+    @abc.abstractmethod
+    def loss(self, target: dict[str, Tensor], output: dict[str, Tensor]) -> Tensor:
+        """Scalar loss of a batch."""
+
+    @abc.abstractmethod
+    def evaluate(
+        self,
+        model: Seq2Seq,
+        examples: Sequence[Any],
+        budget: float,
+        progress: Callable[[int], None],
+    ) -> Evaluation:
+        """Measure a model on examples; `progress` gets the number done."""
+
+    @abc.abstractmethod
+    def infer(self, model: Seq2Seq, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+        """Raw outputs of raw inputs, with all there is to say about each."""
+
+    @abc.abstractmethod
+    def generate(self, model: Seq2Seq, inputs: Sequence[Any], **search: Any) -> list:
+        """Raw outputs of raw inputs, in their order."""
+
+    @abc.abstractmethod
+    def picture(self, model: Seq2Seq, example: Any, path: Path) -> None:
+        """Draw what the model makes of an example, as PNG."""

@@ -1,0 +1,110 @@
+"""What a workflow tells whoever watches it; it prints nothing itself."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from s2s_zoo.tasks.base import Evaluation
+
+
+@dataclass(frozen=True)
+class TrainingOutline:
+    """What is about to be trained.
+
+    Attributes:
+        preset: its name.
+        run_dir: where it goes.
+        parameters: trainable parameters.
+        examples: training examples.
+        hours: hours of training audio.
+        validation_examples: held-out examples.
+        steps: batches in all.
+        steps_per_epoch: batches an epoch.
+        shapes: static shapes of the batches.
+        padding_share: share of a batch that is padding.
+        precision: dtype policy.
+        backend: Keras backend.
+        resumed_at: step a resumed training goes on from, 0 for a new one.
+    """
+
+    preset: str
+    run_dir: Path
+    parameters: int
+    examples: int
+    hours: float
+    validation_examples: int
+    steps: int
+    steps_per_epoch: int
+    shapes: list[str]
+    padding_share: float
+    precision: str
+    backend: str
+    resumed_at: int
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """A training step.
+
+    Attributes:
+        step: batches consumed so far.
+        epoch: current pass, from 0.
+        loss: of this batch.
+        learning_rate: of this update.
+        seconds: of this step, waiting included.
+        waited: seconds of it spent waiting for data.
+        source_seconds: audio in the batch, padding left out.
+    """
+
+    step: int
+    epoch: int
+    loss: float
+    learning_rate: float
+    seconds: float
+    waited: float
+    source_seconds: float
+
+
+class Reporter:
+    """Hears what happens; this one keeps silent, the command line shows it."""
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+
+    def started(self, outline: TrainingOutline) -> None:
+        """Training is about to start."""
+
+    def stepped(self, report: StepReport) -> None:
+        """A step is done."""
+
+    def evaluating(self, examples: int) -> None:
+        """An evaluation of that many examples starts."""
+
+    def evaluated(self, done: int) -> None:
+        """That many more examples are evaluated."""
+
+    def validated(self, step: int, evaluation: Evaluation, best: bool) -> None:
+        """A validation is done; `best` if it is the best so far."""
+
+    def saved(self, path: Path) -> None:
+        """A checkpoint is on disk."""
+
+
+@dataclass
+class TrainingResult:
+    """What a training reached; the fields are the keys of `train --json`."""
+
+    preset: str
+    run_dir: str
+    steps: int
+    epochs: int
+    seconds: float
+    train_loss: float | None
+    validation: dict[str, float]
+    best: dict[str, Any]
+    loss_scale: float | None
+    skipped_steps: int
+    data_wait_share: float = 0.0
+    interrupted: bool = False
+    stopped_early: bool = False
+    dropped: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,124 @@
+"""The run directory: everything a training leaves behind.
+
+`preset/` the best model, `checkpoints/` the training state, `run.json` what was
+asked for, `metrics.jsonl` what happened, `plots/` and `tensorboard/` pictures of it.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from s2s_zoo.errors import UserError
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """Paths inside a run directory."""
+
+    path: Path
+
+    @property
+    def preset(self) -> Path:
+        """The best model, as `Seq2Seq.from_preset` reads it."""
+        return self.path / "preset"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Training states."""
+        return self.path / "checkpoints"
+
+    @property
+    def plots(self) -> Path:
+        """Pictures."""
+        return self.path / "plots"
+
+    @property
+    def tensorboard(self) -> Path:
+        """TensorBoard events."""
+        return self.path / "tensorboard"
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON object a line, in the order of steps."""
+        return self.path / "metrics.jsonl"
+
+    def write_request(self, request: dict[str, Any]) -> None:
+        """Keep what was asked for, so that the training can be resumed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(request, indent=2)
+        (self.path / "run.json").write_text(text + "\n", encoding="utf-8")
+
+    def read_request(self) -> dict[str, Any]:
+        """What was asked for.
+
+        Raises:
+            UserError: this is not a run directory, or its run.json is damaged.
+        """
+        path = self.path / "run.json"
+        if not path.is_file():
+            raise UserError(f"{self.path} is not a run directory: no run.json in it")
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from error
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The rows of metrics.jsonl; a line cut by a kill is left out."""
+        if not self.metrics.is_file():
+            return []
+        lines = self.metrics.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def add_metrics(self, row: dict[str, Any]) -> None:
+        """Append a row to metrics.jsonl."""
+        with self.metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Drop the rows a resumed training will write again."""
+        kept = [row for row in self.read_metrics() if row["step"] <= step]
+        self._rewrite(kept)
+
+    def _rewrite(self, rows: Iterable[dict[str, Any]]) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        temporary = self.metrics.with_suffix(".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(self.metrics)
+
+
+def new_run(preset: str, runs: Path = RUNS) -> RunDirectory:
+    """A run directory that does not exist yet, named after preset and time."""
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    path, count = runs / f"{preset}-{stamp}", 1
+    while path.exists():
+        count += 1
+        path = runs / f"{preset}-{stamp}-{count}"
+    return RunDirectory(path)
+
+
+def find_run(path: str | Path | None, runs: Path = RUNS) -> RunDirectory:
+    """The run at `path`, or the newest under `runs` that has a model.
+
+    Raises:
+        UserError: there is none.
+    """
+    if path is not None:
+        run = RunDirectory(Path(path))
+        if not run.preset.is_dir():
+            raise UserError(
+                f"{path} holds no trained model: expected {run.preset}. A run appears "
+                "after its first validation"
+            )
+        return run
+    found = [p.parent for p in runs.glob("*/preset") if p.is_dir()]
+    if not found:
+        raise UserError(
+            f"No run under ./{runs}: train one with `s2s-zoo train PRESET`, or name a "
+            "run directory"
+        )
+    return RunDirectory(max(found, key=lambda p: (p / "run.json").stat().st_mtime))

@@ -1,0 +1,191 @@
+"""Train a preset."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from s2s_zoo.catalog import Preset
+from s2s_zoo.checkpoints import TrainingState, load_latest, run_lock
+from s2s_zoo.errors import UserError
+from s2s_zoo.models.saving import copy_weights
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.registry import PRESETS
+from s2s_zoo.tasks.base import Selection
+from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
+from s2s_zoo.workflows.run_directory import RunDirectory, new_run
+from s2s_zoo.workflows.training_loop import TrainingLoop
+
+
+def train(
+    *,
+    preset: str,
+    data: str | None = None,
+    run_dir: str | Path | None = None,
+    settings: dict[str, Any] | None = None,
+    resume: bool = False,
+    init_from: str | Path | None = None,
+    reporter: Reporter | None = None,
+) -> TrainingResult:
+    """Train a preset into a run directory.
+
+    Args:
+        preset: name of a preset.
+        data: corpus by name or path; None for the demo corpus of the task.
+        run_dir: where the run goes; None makes one under ./runs.
+        settings: values by path, such as {"recipe.epochs": 3}.
+        resume: go on where the run in `run_dir` stopped, as it was asked for.
+        init_from: run or preset directory whose weights training starts from.
+        reporter: hears what happens.
+
+    Returns:
+        What was reached; `interrupted` when a signal ended it early, saved.
+
+    Raises:
+        UserError: anything the user can mend: names, settings, data, directories.
+    """
+    reporter = reporter or Reporter()
+    run = _run_directory(preset, run_dir, resume)
+    with run_lock(run.path):
+        if resume:
+            request = run.read_request()
+        else:
+            request = {"preset": preset, "data": data, "settings": settings or {}}
+        chosen = _resolve(request, preset)
+        loop, outline = _prepare(chosen, request, run, reporter)
+        if init_from is not None:
+            copy_weights(loop.model, _preset_directory(init_from))
+        if resume:
+            outline = _restore(loop, outline, reporter)
+        else:
+            run.write_request(request)
+        reporter.started(outline)
+        return loop.run_to_end()
+
+
+def _run_directory(
+    preset: str, run_dir: str | Path | None, resume: bool
+) -> RunDirectory:
+    if run_dir is None:
+        if resume:
+            raise UserError("--resume needs the run directory: --run-dir DIR")
+        return new_run(PRESETS.get(preset).name)
+    run = RunDirectory(Path(run_dir))
+    if resume and not run.path.is_dir():
+        raise UserError(f"{run_dir} does not exist: nothing to resume")
+    if not resume and run.path.is_dir() and any(run.path.iterdir()):
+        raise UserError(
+            f"{run_dir} exists and is not empty: add --resume to go on with it, or "
+            "name another directory"
+        )
+    return run
+
+
+def _resolve(request: dict[str, Any], preset: str) -> Preset:
+    """The preset with the demo's and then the request's settings."""
+    found: Preset = PRESETS.get(request["preset"])
+    if PRESETS.get(preset).name != found.name:
+        raise UserError(f"This run trains {found.name}. Received: {preset}")
+    if request["data"] is None:
+        found = found.with_settings(found.demo)
+    return found.with_settings(request["settings"])
+
+
+def _prepare(
+    preset: Preset, request: dict[str, Any], run: RunDirectory, reporter: Reporter
+) -> tuple[TrainingLoop, TrainingOutline]:
+    data = request["data"] or preset.task.demo_corpus
+    examples = {split: preset.task.read(data, split) for split in _SPLITS}
+    keras.utils.set_random_seed(preset.recipe.seed)
+    model = preset.build()
+    selected = {
+        split: preset.task.select(model, found, f"{data}, {split}")
+        for split, found in examples.items()
+    }
+    _tell_dropped(selected, reporter)
+    training, validation = (selected[split].usable for split in _SPLITS)
+    batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
+    plan = batches.plan(preset.recipe.batch_seconds, preset.task.buckets, shuffle=True)
+    steps = preset.recipe.epochs * len(plan)
+    steps = min(steps, preset.recipe.max_steps or steps)
+    compile_model(model, preset, steps)
+    loop = TrainingLoop(
+        model=model,
+        preset=preset,
+        run=run,
+        batches=batches,
+        plan=plan,
+        validation=validation,
+        steps=steps,
+        state=TrainingState(plan=plan.identity),
+        reporter=reporter,
+    )
+    outline = TrainingOutline(
+        preset=preset.name,
+        run_dir=run.path,
+        parameters=sum(math.prod(v.shape) for v in model.trainable_variables),
+        examples=len(training),
+        hours=sum(u.seconds for u in training) / 3600,
+        validation_examples=len(validation),
+        steps=steps,
+        steps_per_epoch=len(plan),
+        shapes=[f"{b.rows} x {b.size}" for b in plan.buckets],
+        padding_share=plan.padding_share(),
+        precision=preset.recipe.precision,
+        backend=keras.backend.backend(),
+        resumed_at=0,
+    )
+    return loop, outline
+
+
+_SPLITS = ("train", "validation")
+
+
+def compile_model(model: Seq2Seq, preset: Preset, steps: int) -> None:
+    """Give the model the optimizer and schedule of its recipe."""
+    recipe = preset.recipe
+    schedule = recipe.schedule
+    if not schedule.keywords.get("decay_steps", 1):
+        schedule = type(schedule)(
+            schedule.func, **{**schedule.keywords, "decay_steps": steps}
+        )
+    optimizer = recipe.optimizer(learning_rate=schedule())
+    if recipe.precision == "mixed_float16" and recipe.loss_scaling != "none":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer=optimizer, auto_scale_loss=False)
+
+
+def _tell_dropped(selected: dict[str, Selection], reporter: Reporter) -> None:
+    for split, selection in selected.items():
+        for reason, names in selection.dropped.items():
+            shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+            reporter.note(f"{split}: {len(names)} examples {reason} left out: {shown}")
+
+
+def _restore(
+    loop: TrainingLoop, outline: TrainingOutline, reporter: Reporter
+) -> TrainingOutline:
+    state, damaged = load_latest(loop.run.checkpoints, loop.model)
+    for message in damaged:
+        reporter.note(message)
+    if state is None:
+        if damaged:
+            raise UserError(f"No undamaged checkpoint in {loop.run.checkpoints}")
+        reporter.note("No checkpoint yet: starting from the beginning")
+        state = loop.state
+    if state.plan != loop.plan.identity:
+        raise UserError(
+            "The data or the batch settings are not those of the checkpoint: the same "
+            "order cannot be resumed. Use --init-from to start anew from its weights"
+        )
+    loop.state = state
+    loop.run.forget_after(state.step)
+    return replace(outline, resumed_at=state.step)
+
+
+def _preset_directory(path: str | Path) -> Path:
+    run = RunDirectory(Path(path))
+    return run.preset if run.preset.is_dir() else Path(path)

@@ -1,0 +1,239 @@
+"""The loop over steps: train, validate, checkpoint, stop."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from keras import ops
+
+from s2s_zoo.catalog import Preset
+from s2s_zoo.checkpoints import TrainingState, save_checkpoint
+from s2s_zoo.data.loader import Prefetcher
+from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.errors import UserError
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.plots import plot_training
+from s2s_zoo.tasks.base import Batches, Evaluation
+from s2s_zoo.workflows.interruption import Interruption, watch_for_interruption
+from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingResult
+from s2s_zoo.workflows.run_directory import RunDirectory
+
+LOG_EVERY = 10
+
+
+@dataclass
+class TrainingLoop:
+    """A training from wherever its state stands to its end.
+
+    Attributes:
+        model: compiled, its optimizer built.
+        preset: with its final settings.
+        run: where everything goes.
+        batches: the training examples.
+        plan: their order and shapes.
+        validation: held-out examples.
+        steps: batches in all.
+        state: where the training stands.
+        reporter: hears what happens.
+    """
+
+    model: Seq2Seq
+    preset: Preset
+    run: RunDirectory
+    batches: Batches
+    plan: BatchPlan
+    validation: list[Any]
+    steps: int
+    state: TrainingState
+    reporter: Reporter
+    losses: list[float] = field(default_factory=list)
+    last: Evaluation | None = None
+    waited: float = 0.0
+    trained: float = 0.0
+
+    def run_to_end(self) -> TrainingResult:
+        """Train until the last step, early stopping or a signal."""
+        with watch_for_interruption() as interruption, _events(self.run) as events:
+            self.events = events
+            while not self._finished() and not interruption.requested:
+                self._run_epoch(interruption)
+        if not interruption.requested and self._unvalidated():
+            self._validate()
+        self._checkpoint()
+        self._draw()
+        return self._result(interruption.requested)
+
+    def _finished(self) -> bool:
+        return self.state.step >= self.steps or self._stopped_early()
+
+    def _stopped_early(self) -> bool:
+        patience = self.preset.recipe.patience
+        return bool(patience) and self.state.stale >= patience
+
+    def _unvalidated(self) -> bool:
+        return self.last is None and self.state.best_step < self.state.step
+
+    def _run_epoch(self, interruption: Interruption) -> None:
+        order = self.plan.epoch(self.state.epoch)
+        remaining = order[self.state.position :][: self.steps - self.state.step]
+        load = partial(self.batches.load, epoch=self.state.epoch)
+        prefetcher = Prefetcher(load, remaining)
+        for batch, (inputs, target) in self._paced(remaining, prefetcher):
+            self._step(batch, inputs, target)
+            self._after_step(len(order))
+            if interruption.requested or self._finished():
+                break
+
+    def _paced(
+        self, order: list[Batch], prefetcher: Prefetcher[Batch, Any]
+    ) -> Iterator[tuple[Batch, Any]]:
+        """Batches with what was loaded for them; keeps the time waited."""
+        self._clock = time.perf_counter()
+        self._waited_before = 0.0
+        self._prefetcher = prefetcher
+        loaded = iter(prefetcher)
+        try:
+            for batch in order:
+                yield batch, next(loaded)
+        finally:
+            loaded.close()
+
+    def _step(self, batch: Batch, inputs: Any, target: Any) -> None:
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        logs = self.model.train_on_batch(inputs, target, return_dict=True)
+        loss = float(logs["loss"])
+        state = self.state
+        state.step += 1
+        state.position += 1
+        self._check_loss(loss, batch)
+        self.losses.append(loss)
+        now = time.perf_counter()
+        seconds, self._clock = now - self._clock, now
+        waited = self._prefetcher.waited - self._waited_before
+        self._waited_before = self._prefetcher.waited
+        self.waited += waited
+        self.trained += seconds
+        state.seconds += seconds
+        source_seconds = float(inputs["source_lengths"].sum()) / self.batches.unit_rate
+        report = StepReport(
+            state.step, state.epoch, loss, rate, seconds, waited, source_seconds
+        )
+        self.reporter.stepped(report)
+        self._log(report)
+
+    def _check_loss(self, loss: float, batch: Batch) -> None:
+        if math.isfinite(loss) or self.preset.recipe.precision == "mixed_float16":
+            return
+        names = ", ".join(self.batches.names(batch)[:8])
+        raise UserError(
+            f"The loss of step {self.state.step} is {loss}: lower the learning rate "
+            f"(--set recipe.schedule.initial_learning_rate=…). The batch held {names}. "
+            f"The last checkpoint is untouched: {self.run.checkpoints}"
+        )
+
+    def _after_step(self, steps_per_epoch: int) -> None:
+        state, recipe = self.state, self.preset.recipe
+        ended = state.position >= steps_per_epoch
+        if ended:
+            state.epoch, state.position = state.epoch + 1, 0
+        every = recipe.validate_every
+        if state.step % every == 0 if every else ended:
+            self._validate()
+        if state.step % recipe.checkpoint_every == 0:
+            self._checkpoint()
+        self._clock = time.perf_counter()
+
+    def _validate(self) -> None:
+        state = self.state
+        self.reporter.evaluating(len(self.validation))
+        self.last = self.preset.task.evaluate(
+            self.model,
+            self.validation,
+            self.preset.recipe.batch_seconds,
+            self.reporter.evaluated,
+        )
+        value = self.last.metrics[self.preset.task.metric]
+        best = value < state.best_value
+        if best:
+            state.best_step, state.best_value, state.stale = state.step, value, 0
+            self.model.save_to_preset(self.run.preset)
+        else:
+            state.stale += 1
+        self.reporter.validated(state.step, self.last, best)
+        self.run.add_metrics(
+            {"step": state.step, "epoch": state.epoch, "validation": self.last.metrics}
+        )
+        for name, metric in self.last.metrics.items():
+            self.events.add_scalar(f"validation/{name}", metric, state.step)
+
+    def _checkpoint(self) -> None:
+        try:
+            path = save_checkpoint(
+                self.run.checkpoints,
+                self.model,
+                self.state,
+                self.preset.recipe.keep_checkpoints,
+            )
+        except OSError as error:
+            self.reporter.note(
+                f"The checkpoint of step {self.state.step} could not be written "
+                f"({error}); earlier ones are untouched, training goes on"
+            )
+        else:
+            self.reporter.saved(path)
+
+    def _log(self, report: StepReport) -> None:
+        if report.step % LOG_EVERY:
+            return
+        recent = self.losses[-LOG_EVERY:]
+        row = {
+            "step": report.step,
+            "epoch": report.epoch,
+            "loss": sum(recent) / len(recent),
+            "learning_rate": report.learning_rate,
+            "seconds": round(self.state.seconds, 3),
+            "audio_seconds_per_second": round(report.source_seconds / report.seconds, 2),
+            "data_wait_share": round(self.waited / self.trained, 4),
+        }
+        self.run.add_metrics(row)
+        for name in ("loss", "learning_rate", "audio_seconds_per_second"):
+            self.events.add_scalar(f"train/{name}", row[name], report.step)
+
+    def _draw(self) -> None:
+        plot_training(self.run.plots / "training.png", self.run.read_metrics())
+        self.preset.task.picture(
+            self.model, self.validation[0], self.run.plots / "example.png"
+        )
+
+    def _result(self, interrupted: bool) -> TrainingResult:
+        state, recent = self.state, self.losses[-50:]
+        scale = getattr(self.model.optimizer, "dynamic_scale", None)
+        best = {
+            "step": state.best_step,
+            "metric": self.preset.task.metric,
+            "value": state.best_value,
+        }
+        return TrainingResult(
+            preset=self.preset.name,
+            run_dir=str(self.run.path),
+            steps=state.step,
+            epochs=state.epoch,
+            seconds=round(state.seconds, 3),
+            train_loss=sum(recent) / len(recent) if recent else None,
+            validation=self.last.metrics if self.last else {},
+            best=best if state.best_step >= 0 else {},
+            loss_scale=None if scale is None else float(ops.convert_to_numpy(scale)),
+            skipped_steps=state.skipped,
+            data_wait_share=self.waited / self.trained if self.trained else 0.0,
+            interrupted=interrupted,
+            stopped_early=self._stopped_early(),
+        )
+
+
+def _events(run: RunDirectory) -> Any:
+    from tensorboardX import SummaryWriter
+
+    return SummaryWriter(str(run.tensorboard))

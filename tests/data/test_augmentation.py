@@ -1,0 +1,134 @@
+"""Augmentation of waveforms: duration, pitch, level, noise and reproducibility."""
+
+import numpy as np
+import pytest
+
+from s2s_zoo.data.augmentation import AudioAugmentation
+from s2s_zoo.errors import UserError
+
+soxr = pytest.importorskip("soxr", reason="resamples for speed perturbation")
+
+RATE = 16000
+
+
+def tone(frequency=440.0, samples=RATE):
+    return np.sin(2 * np.pi * frequency * np.arange(samples) / RATE).astype("float32")
+
+
+def pitch(audio):
+    """Frequency of the strongest component in Hz."""
+    spectrum = np.abs(np.fft.rfft(audio * np.hanning(len(audio)), 1 << 17))
+    return spectrum.argmax() * RATE / (1 << 17)
+
+
+def decibels(audio):
+    return 20 * np.log10(audio.astype("float64").std())
+
+
+@pytest.mark.parametrize("ratio", [0.9, 1.0, 1.1])
+def test_speed_changes_duration_and_pitch(ratio):
+    audio = tone()
+    fast = AudioAugmentation(speed=(ratio,))(audio, RATE, np.random.default_rng(0))
+    assert fast.dtype == np.float32
+    assert len(fast) == int(RATE / ratio)
+    assert pitch(fast) == pytest.approx(440 * ratio, abs=0.5)
+    assert decibels(fast[800:-800]) == pytest.approx(decibels(audio), abs=0.05)
+
+
+def test_listed_speeds_are_equally_likely():
+    augment, rng = AudioAugmentation(speed=(0.9, 1.0, 1.1)), np.random.default_rng(0)
+    lengths = [len(augment(tone(samples=990), RATE, rng)) for _ in range(3000)]
+    values, counts = np.unique(lengths, return_counts=True)
+    assert values.tolist() == [900, 990, 1100]
+    np.testing.assert_allclose(counts / 3000, 1 / 3, atol=0.04)
+
+
+def test_a_number_is_a_uniform_range_of_speeds():
+    augment, rng = AudioAugmentation(speed=0.2), np.random.default_rng(0)
+    audio = tone(samples=2000)
+    speeds = [2000 / len(augment(audio, RATE, rng)) for _ in range(1000)]
+    assert 0.799 < min(speeds) < 0.81
+    assert 1.19 < max(speeds) < 1.201
+    assert np.mean(speeds) == pytest.approx(1, abs=0.01)
+    assert np.std(speeds) == pytest.approx(0.4 / np.sqrt(12), abs=0.01)
+
+
+def test_noise_has_the_level_it_says():
+    silence = np.zeros(RATE, "float32")
+    for level in (-90, -60, -20):
+        augment = AudioAugmentation(noise_db=(level, level))
+        noise = augment(silence, RATE, np.random.default_rng(0))
+        assert noise.dtype == np.float32
+        assert decibels(noise) == pytest.approx(level, abs=0.2)
+        assert abs(np.corrcoef(noise[1:], noise[:-1])[0, 1]) < 0.03
+    augment, rng = AudioAugmentation(noise_db=(-90, -60)), np.random.default_rng(0)
+    levels = [decibels(augment(silence[:2000], RATE, rng)) for _ in range(500)]
+    assert -90.6 < min(levels) < -88.5
+    assert -61.5 < max(levels) < -59.4
+    assert np.mean(levels) == pytest.approx(-75, abs=1.2)
+
+
+def test_gain_is_uniform_in_decibels():
+    augment, rng = AudioAugmentation(gain_db=(-6, 12)), np.random.default_rng(0)
+    audio = tone(samples=800)
+    gains = [decibels(augment(audio, RATE, rng)) - decibels(audio) for _ in range(2000)]
+    assert -6.001 < min(gains) < -5.8
+    assert 11.8 < max(gains) < 12.001
+    assert np.mean(gains) == pytest.approx(3, abs=0.4)
+
+
+def test_only_the_generator_decides():
+    augment = AudioAugmentation((0.9, 1.1), noise_db=(-60, -30), gain_db=(-3, 3))
+    audio = tone()
+    before = audio.copy()
+    first = augment(audio, RATE, np.random.default_rng(5))
+    np.random.default_rng(6).random()
+    np.testing.assert_array_equal(augment(audio, RATE, np.random.default_rng(5)), first)
+    other = augment(audio, RATE, np.random.default_rng(6))
+    assert len(other) != len(first) or np.abs(other - first).max() > 0
+    np.testing.assert_array_equal(audio, before)
+
+
+def test_nothing_asked_changes_nothing():
+    audio = tone()
+    augmented = AudioAugmentation()(audio, RATE, np.random.default_rng(0))
+    np.testing.assert_array_equal(augmented, audio)
+
+
+def test_empty_stays_empty_and_one_sample_stays():
+    augment = AudioAugmentation((1.1,), noise_db=(-60, -60), gain_db=(0, 0))
+    rng = np.random.default_rng(0)
+    assert augment(np.zeros(0, "float32"), RATE, rng).shape == (0,)
+    assert augment(np.ones(1, "float32"), RATE, rng).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [((), 10.0), ((0.9, 1.0, 1.1), 10 / 0.9), (0.05, 10 / 0.95), (0.0, 10.0)],
+)
+def test_longest(speed, expected):
+    assert AudioAugmentation(speed=speed).longest(10.0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("speed", [(0.9,), (1.1,), 0.13])
+def test_no_utterance_gets_longer_than_longest(speed):
+    augment, rng = AudioAugmentation(speed=speed), np.random.default_rng(0)
+    for samples in (2, 7, 100, 1001, 12345):
+        most = augment.longest(samples / RATE) * RATE
+        for _ in range(5):
+            assert len(augment(tone(samples=samples), RATE, rng)) <= most + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"speed": (0.9, 0.0)}, "speed: .*received"),
+        ({"speed": 1.0}, "speed: .*received 1.0"),
+        ({"speed": -0.1}, "speed: .*received -0.1"),
+        ({"noise_db": (-60, -90)}, r"noise_db: \(lowest, highest\)"),
+        ({"gain_db": (1, 0)}, "gain_db: "),
+    ],
+)
+def test_bad_options_name_what_is_accepted(options, message):
+    with pytest.raises(UserError, match=message):
+        AudioAugmentation(**options)

@@ -1,0 +1,56 @@
+"""Values and gradients of a function of arrays on whichever backend runs."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def value_and_gradients(
+    function: Callable[..., Any], arrays: list[np.ndarray]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """`function(*arrays)` and the gradients of its sum, traced as in training."""
+    backend = keras.backend.backend()
+    value, gradients = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[
+        backend
+    ](function, arrays)
+    return np.asarray(value), [np.asarray(g) for g in gradients]
+
+
+def _tensorflow(function, arrays):
+    import tensorflow as tf
+
+    inputs = [tf.constant(a) for a in arrays]
+
+    @tf.function
+    def run(*inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            value = function(*inputs)
+            total = tf.reduce_sum(value)
+        return value, tape.gradient(total, inputs)
+
+    return run(*inputs)
+
+
+def _jax(function, arrays):
+    import jax
+
+    def total(*inputs):
+        value = function(*inputs)
+        return value.sum(), value
+
+    run = jax.jit(jax.value_and_grad(total, tuple(range(len(arrays))), has_aux=True))
+    (_, value), gradients = run(*arrays)
+    return value, gradients
+
+
+def _torch(function, arrays):
+    import torch
+
+    inputs = [torch.tensor(a, requires_grad=True) for a in arrays]
+    value = function(*inputs)
+    value.sum().backward()
+    return ops.convert_to_numpy(value), [i.grad.numpy() for i in inputs]
