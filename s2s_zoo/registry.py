@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
+from s2s_zoo.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -53,12 +55,12 @@ class Registry(Generic[T]):
         """The thing called `name`; hyphens and underscores are the same.
 
         Raises:
-            KeyError: unknown; the message lists close matches and all names.
+            UserError: unknown; the message lists close matches and all names.
         """
         self._load()
         key = canonical(name)
         if key not in self._entries:
-            raise KeyError(self._unknown(name))
+            raise UserError(self._unknown(name))
         return self._entries[key]
 
     def names(self) -> list[str]:

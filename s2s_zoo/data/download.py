@@ -236,7 +236,8 @@ def _fetch(
         with urllib.request.urlopen(request, timeout=timeout) as response:
             _append(response, part, start, report)
     except urllib.error.HTTPError as error:
-        _refused(error, url, part, start)
+        with error:
+            _refused(error, url, part, start)
     except (http.client.HTTPException, TimeoutError, OSError) as error:
         raise _Interrupted(f"{type(error).__name__}: {error}") from error
 
@@ -404,21 +405,24 @@ def _members(archive: Path, max_bytes: int) -> Iterator[_Member]:
 
 
 def _tar_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
+    limit = 2 * max_bytes + _TAR_OVERHEAD
     with gzip.open(archive) as stream:
-        bounded = _Bounded(
-            cast(IO[bytes], stream), archive, 2 * max_bytes + _TAR_OVERHEAD
-        )
-        with tarfile.open(fileobj=cast(IO[bytes], bounded), mode="r|") as tar:
-            for info in tar:
-                if info.isdir():
-                    _safe_name(info.name, archive)
-                elif not info.isreg() or info.issparse():
-                    raise _irregular(archive, info.name)
-                else:
-                    opened = cast(IO[bytes], tar.extractfile(info))
-                    yield _Member(
-                        info.name, info.size, functools.partial(_same, opened)
-                    )
+        bounded = cast(IO[bytes], _Bounded(cast(IO[bytes], stream), archive, limit))
+        with tarfile.open(fileobj=bounded, mode="r|") as tar:
+            yield from _tar_files(tar, archive)
+        while bounded.read(_BLOCK):
+            pass  # gzip compares its checksum only at the end of the stream
+
+
+def _tar_files(tar: tarfile.TarFile, archive: Path) -> Iterator[_Member]:
+    for info in tar:
+        if info.isdir():
+            _safe_name(info.name, archive)
+        elif not info.isreg() or info.issparse():
+            raise _irregular(archive, info.name)
+        else:
+            opened = cast(IO[bytes], tar.extractfile(info))
+            yield _Member(info.name, info.size, functools.partial(_same, opened))
 
 
 def _same(file: IO[bytes]) -> IO[bytes]:

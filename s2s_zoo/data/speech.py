@@ -8,12 +8,17 @@ from numpy.typing import NDArray
 
 from s2s_zoo.data.audio import read_audio
 from s2s_zoo.data.augmentation import AudioAugmentation
-from s2s_zoo.data.manifests import Utterance, is_features, load_features
+from s2s_zoo.data.manifests import (
+    FEATURE_RATE,
+    Utterance,
+    is_features,
+    load_features,
+)
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.errors import UserError
 
 Arrays = dict[str, NDArray]
-FEATURE_RATE = 100
+ROUNDING_SECONDS = 0.002
 
 
 @dataclass(frozen=True)
@@ -37,17 +42,17 @@ class SpeechBatches:
     @property
     def features(self) -> bool:
         """Whether the utterances are precomputed features instead of audio."""
-        return is_features(self.utterances[0].source)
+        return is_features(self.utterances[0])
 
     @property
-    def unit_rate(self) -> int:
+    def unit_rate(self) -> float:
         """Source units per second: samples, or frames of features."""
         return FEATURE_RATE if self.features else self.sample_rate
 
     def plan(self, budget: float, buckets: int, shuffle: bool) -> BatchPlan:
         """Batches of at most `budget` seconds of padded audio."""
         longest = self.augmentation.longest if self.augmentation else lambda s: s
-        margin = 0 if self.features else 1
+        margin = 0 if self.features else int(ROUNDING_SECONDS * self.unit_rate)
         lengths = [
             int(np.ceil(longest(u.seconds) * self.unit_rate)) + margin
             for u in self.utterances

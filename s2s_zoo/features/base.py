@@ -193,7 +193,9 @@ class AudioFeatures(ZooLayer, abc.ABC):
     def _prepare(self, audio: Tensor, lengths: Tensor, training: bool) -> Tensor:
         """Dither, pre-emphasize and silence the padding."""
         if training and self.dither:
-            noise = keras.random.normal(ops.shape(audio), seed=self.seed_generator)
+            noise = keras.random.normal(
+                ops.shape(audio), dtype="float32", seed=self.seed_generator
+            )
             audio = audio + self.dither * noise
         if self.pre_emphasis:
             previous = ops.pad(audio[:, :-1], ((0, 0), (1, 0)))
@@ -204,7 +206,7 @@ class AudioFeatures(ZooLayer, abc.ABC):
         """Zero past the length, normalized over what is not.
 
         Statistics are taken of the differences from the first value, so that a row
-        that never varies comes out as exact zeros.
+        that never varies comes out as zeros, not as amplified rounding.
         """
         keep = mask[..., None]
         if self.normalization == "none":

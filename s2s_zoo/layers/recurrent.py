@@ -118,8 +118,8 @@ def gru_recurrence(x: Tensor, real: Tensor, kernel: Tensor, bias: Tensor) -> Ten
     """
     units = kernel.shape[1]
 
-    def step(carry: tuple[Tensor, ...], inputs: tuple[Tensor, Tensor]):
-        h, (xt, m) = carry[0], inputs
+    def step(carry: tuple[Tensor, ...], inputs: Tensor):
+        h, xt, m = carry[0], inputs[..., :-1], ops.cast(inputs[..., -1:], "float32")
         g = ops.cast(ops.matmul(ops.cast(h, kernel.dtype), kernel) + bias, "float32")
         zr = ops.sigmoid(ops.cast(xt[..., : 2 * units], "float32") + g[..., : 2 * units])
         z, r, q = zr[..., :units], zr[..., units:], g[..., 2 * units :]
@@ -128,7 +128,7 @@ def gru_recurrence(x: Tensor, real: Tensor, kernel: Tensor, bias: Tensor) -> Ten
         return new, new
 
     start = ops.zeros((*_state_shape(x), units), "float32")
-    h, z, r, n, q = ops.scan(step, (start,) * 5, (x, real))[1]
+    h, z, r, n, q = ops.scan(step, (start,) * 5, _packed(x, real))[1]
 
     def backward(*args: Tensor, upstream: Tensor | None = None):
         gradient = args[0] if upstream is None else upstream
@@ -138,8 +138,8 @@ def gru_recurrence(x: Tensor, real: Tensor, kernel: Tensor, bias: Tensor) -> Ten
         to_r = q * r * (1 - r)
         transposed = ops.transpose(kernel, (0, 2, 1))
 
-        def step_back(carry: tuple[Tensor, ...], inputs: tuple[Tensor, ...]):
-            u, kept, a_z, a_n, a_r, rt = inputs
+        def step_back(carry: tuple[Tensor, ...], inputs: Tensor):
+            u, kept, a_z, a_n, a_r, rt = ops.split(inputs, 6, axis=-1)
             dh = carry[0] + u
             dn = dh * a_n
             dg = ops.concatenate([dh * a_z, dn * a_r, dn * rt], axis=-1)
@@ -148,7 +148,7 @@ def gru_recurrence(x: Tensor, real: Tensor, kernel: Tensor, bias: Tensor) -> Ten
             return new, new
 
         carry = (start, ops.concatenate([start] * 3, axis=-1), start)
-        steps = (gradient, real * z, to_z, to_n, to_r, r)
+        steps = _packed(gradient, real * z, to_z, to_n, to_r, r)
         _, dg, dn = ops.scan(step_back, carry, steps, reverse=True)[1]
         dx = ops.cast(ops.concatenate([dg[..., : 2 * units], dn], axis=-1), x.dtype)
         dbias = ops.cast(ops.sum(dg, axis=(0, 2))[:, None], bias.dtype)
@@ -171,8 +171,9 @@ def lstm_recurrence(x: Tensor, real: Tensor, kernel: Tensor) -> Tensor:
     """
     units = kernel.shape[1]
 
-    def step(carry: tuple[Tensor, ...], inputs: tuple[Tensor, Tensor]):
-        (h, c, *_), (xt, m) = carry, inputs
+    def step(carry: tuple[Tensor, ...], inputs: Tensor):
+        h, c, *_ = carry
+        xt, m = inputs[..., :-1], ops.cast(inputs[..., -1:], "float32")
         product = ops.matmul(ops.cast(h, kernel.dtype), kernel)
         a = ops.cast(xt, "float32") + ops.cast(product, "float32")
         i, f, g, o = ops.split(a, 4, axis=-1)
@@ -182,7 +183,7 @@ def lstm_recurrence(x: Tensor, real: Tensor, kernel: Tensor) -> Tensor:
         return new, new
 
     start = ops.zeros((*_state_shape(x), units), "float32")
-    h, c, i, f, g, o = ops.scan(step, (start,) * 6, (x, real))[1]
+    h, c, i, f, g, o = ops.scan(step, (start,) * 6, _packed(x, real))[1]
 
     def backward(*args: Tensor, upstream: Tensor | None = None):
         gradient = args[0] if upstream is None else upstream
@@ -195,8 +196,8 @@ def lstm_recurrence(x: Tensor, real: Tensor, kernel: Tensor) -> Tensor:
         gates = (g * i * (1 - i), c_previous * f * (1 - f), i * (1 - g * g))
         transposed = ops.transpose(kernel, (0, 2, 1))
 
-        def step_back(carry: tuple[Tensor, ...], inputs: tuple[Tensor, ...]):
-            u, keep, a_c, a_o, a_i, a_f, a_g = inputs
+        def step_back(carry: tuple[Tensor, ...], inputs: Tensor):
+            u, keep, a_c, a_o, a_i, a_f, a_g = ops.split(inputs, 7, axis=-1)
             dh = carry[0] + u
             dc = carry[1] + dh * a_c
             da = ops.concatenate([dc * a_i, dc * a_f, dc * a_g, dh * a_o], axis=-1)
@@ -206,12 +207,19 @@ def lstm_recurrence(x: Tensor, real: Tensor, kernel: Tensor) -> Tensor:
 
         masked = tuple(real * gate for gate in gates)
         carry = (start, start, ops.concatenate([start] * 4, axis=-1))
-        steps = (gradient, real * f, to_c, to_o, *masked)
+        steps = _packed(gradient, real * f, to_c, to_o, *masked)
         _, _, da = ops.scan(step_back, carry, steps, reverse=True)[1]
         dkernel = _weight_gradient(h_previous, da, kernel)
         return ops.cast(da, x.dtype), ops.zeros_like(real), dkernel
 
     return h, backward
+
+
+def _packed(*tensors: Tensor) -> Tensor:
+    """One tensor to scan over: Keras' TensorFlow scan over several needs static T."""
+    return ops.concatenate(
+        [ops.cast(tensor, tensors[0].dtype) for tensor in tensors], axis=-1
+    )
 
 
 def _state_shape(x: Tensor) -> tuple[Tensor | int, Tensor | int]:

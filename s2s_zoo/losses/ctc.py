@@ -111,9 +111,12 @@ def _forward_backward(
     active = ops.transpose(sequence_mask(lengths, frames))
     active = ops.concatenate([active, ops.flip(active, axis=0)], axis=1)[..., None]
     both = ops.concatenate([emissions, ops.flip(emissions, axis=(0, 2))], axis=1)
+    # one tensor: Keras' TensorFlow scan over several needs static T
+    steps = ops.concatenate([both, ops.cast(active, "float32")], axis=-1)
 
-    def step(carry: tuple[Tensor, Tensor], inputs: tuple[Tensor, Tensor]):
-        (variables, total), (emission, on) = carry, inputs
+    def step(carry: tuple[Tensor, Tensor], inputs: Tensor):
+        variables, total = carry
+        emission, on = inputs[:, :-1], inputs[:, -1:] > 0
         entered = _log_add(
             variables, _shift(variables, 1), _shift(variables, 2) + skip
         )
@@ -126,7 +129,7 @@ def _forward_backward(
         return new, new
 
     total = ops.zeros_like(start[:, :1])
-    (end, total), (variables, _) = ops.scan(step, (start, total), (both, active))
+    (end, total), (variables, _) = ops.scan(step, (start, total), steps)
     final = ops.logical_or(position == last, position == last - 1)
     likelihood = ops.logsumexp(ops.where(final, end[:batch], IMPOSSIBLE), axis=-1)
     backward = ops.flip(variables[:, batch:], axis=(0, 2))

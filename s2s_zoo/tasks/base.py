@@ -88,8 +88,21 @@ class Task(abc.ABC):
         """The examples of a split of a corpus by name or path."""
 
     @abc.abstractmethod
-    def select(self, model: Seq2Seq, examples: Sequence[Any], where: str) -> Selection:
-        """Set aside the examples that cannot be learned from."""
+    def select(
+        self,
+        model: Seq2Seq,
+        examples: Sequence[Any],
+        where: str,
+        training: bool = True,
+    ) -> Selection:
+        """Set aside the examples that cannot be learned from, or measured.
+
+        Args:
+            model: what is to learn from them.
+            examples: as `read` gives them.
+            where: what messages call the examples.
+            training: False keeps examples of any length.
+        """
 
     @abc.abstractmethod
     def batches(

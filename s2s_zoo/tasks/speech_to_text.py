@@ -13,13 +13,14 @@ from s2s_zoo.data.audio import read_audio
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.corpora.resolve import read_data
 from s2s_zoo.data.manifests import (
+    FEATURE_RATE,
     Utterance,
     is_features,
     load_features,
     normalize_transcript,
     unknown_characters,
 )
-from s2s_zoo.data.speech import FEATURE_RATE, SpeechBatches, pad
+from s2s_zoo.data.speech import SpeechBatches, pad
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.losses.ctc import ctc_fits, ctc_loss
@@ -112,7 +113,11 @@ class SpeechToText(Task):
         return read_data(data, split)
 
     def select(
-        self, model: Seq2Seq, examples: Sequence[Utterance], where: str
+        self,
+        model: Seq2Seq,
+        examples: Sequence[Utterance],
+        where: str,
+        training: bool = True,
     ) -> Selection:
         """Set aside utterances too short, too long or with too few CTC frames.
 
@@ -123,8 +128,9 @@ class SpeechToText(Task):
         self._check_alphabet(examples, where)
         dropped: dict[str, list[str]] = {}
         usable = []
-        for utterance in examples:
-            reason = self._unusable(model, utterance)
+        frames = self._output_frames(model, examples)
+        for utterance, available in zip(examples, frames, strict=True):
+            reason = self._unusable(utterance, available) if training else None
             if reason:
                 dropped.setdefault(reason, []).append(utterance.name)
             else:
@@ -145,24 +151,28 @@ class SpeechToText(Task):
                 f"{where}: the alphabet is {self.alphabet!r}. Received also {found}"
             )
 
-    def _unusable(self, model: Seq2Seq, utterance: Utterance) -> str | None:
+    def _unusable(self, utterance: Utterance, frames: int) -> str | None:
         if utterance.seconds < self.min_seconds:
             return f"shorter than {self.min_seconds} s"
         if utterance.seconds > self.max_seconds:
             return f"longer than {self.max_seconds} s"
         tokens = self.encode(utterance.transcript)
         needed = len(tokens) + int(np.sum(tokens[1:] == tokens[:-1]))
-        if self._output_frames(model, utterance) < max(needed, 1):
+        if frames < max(needed, 1):
             return "with fewer frames than its transcript needs"
         return None
 
-    def _output_frames(self, model: Seq2Seq, utterance: Utterance) -> int:
-        if is_features(utterance.source):
-            frames = int(utterance.seconds * FEATURE_RATE)
+    def _output_frames(
+        self, model: Seq2Seq, examples: Sequence[Utterance]
+    ) -> NDArray[np.int32]:
+        """CTC frames of each utterance."""
+        seconds = np.array([u.seconds for u in examples])
+        if is_features(examples[0]):
+            frames = (seconds * FEATURE_RATE).round().astype(np.int32)
         else:
-            samples = int(utterance.seconds * self.sample_rate)
-            frames = int(ops.convert_to_numpy(model.features.output_lengths(samples)))
-        return int(model.encoder.output_lengths(frames))
+            samples = (seconds * self.sample_rate).astype(np.int32)
+            frames = ops.convert_to_numpy(model.features.output_lengths(samples))
+        return model.encoder.output_lengths(frames)
 
     def batches(
         self, examples: Sequence[Utterance], training: bool = False, seed: int = 0
@@ -211,7 +221,7 @@ class SpeechToText(Task):
     def _transcribe_batch(
         self, model: Seq2Seq, sources: list[NDArray[np.float32]]
     ) -> list[Transcription]:
-        rate = 100 if sources[0].ndim == 2 else self.sample_rate
+        rate = FEATURE_RATE if sources[0].ndim == 2 else self.sample_rate
         block = int(BLOCK_SECONDS * rate)
         size = -(-max(map(len, sources)) // block) * block
         source, lengths = pad(sources, len(sources), max(size, block), 0)

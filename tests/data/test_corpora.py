@@ -44,7 +44,7 @@ def serve() -> Iterator[Serve]:
                 pass
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return f"http://127.0.0.1:{server.server_port}"
 
@@ -298,8 +298,10 @@ def test_directory_of_json_lines(tmp_path: Path):
     (tmp_path / "dev.json").write_text(line * 2)
     assert len(read_data(str(tmp_path), "train")) == 1
     assert len(read_data(str(tmp_path), "validation")) == 2
-    with pytest.raises(UserError, match="no split 'test'; it has: train, validation"):
-        read_data(str(tmp_path), "test")
+    assert len(read_data(str(tmp_path), "train+validation")) == 3
+    for split in ("test", "train+test"):
+        with pytest.raises(UserError, match="it has: train, validation"):
+            read_data(str(tmp_path), split)
 
 
 def test_held_out_validation(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -327,7 +329,7 @@ def test_a_lone_manifest(tmp_path: Path):
 
 
 def test_nothing_of_that_name(tmp_path: Path):
-    with pytest.raises(UserError, match="the corpora are: .*an4.*fsdd"):
+    with pytest.raises(UserError, match=r"the corpora are: .*an4.*fsdd"):
         read_data("librspeech", "train")
     with pytest.raises(UserError, match="not a known layout"):
         read_data(str(tmp_path), "train")

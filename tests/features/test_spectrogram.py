@@ -114,7 +114,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-@pytest.mark.parametrize("samples", [1, 159, 160, 161, 4000, 16003])
+@pytest.mark.parametrize("samples", [1, 161, 8003])
 def test_equals_librosa_on_generated_audio(name, samples):
     layer, audio = OPTIONS[name], voiced(samples)
     expected = reference(audio, layer)
@@ -124,7 +124,7 @@ def test_equals_librosa_on_generated_audio(name, samples):
 
 
 def real_audio(data_dir):
-    for path in sorted((data_dir / "asr_misc_en").glob("*/*.flac"))[::3]:
+    for path in sorted((data_dir / "asr_misc_en").glob("*/*.flac"))[::6]:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
         assert rate == RATE
         yield audio[:, 0]
@@ -154,7 +154,7 @@ def test_spectrogram_equals_librosa_on_real_audio(data_dir):
 
 @each_frontend
 def test_padding_and_neighbours_change_nothing(layer):
-    rows = [voiced(n, seed=n) for n in (16000, 1, 4799, 4800, 4801, 321, 9000)]
+    rows = [voiced(n, seed=n) for n in (16000, 1, 4799, 4800, 4801, 2000)]
     batch, lengths = padded(rows, 17777, filler=np.nan)
     features, mask = compute(layer, batch, lengths)
     for row, got, real in zip(rows, features, mask, strict=True):

@@ -14,6 +14,8 @@ from s2s_zoo.errors import UserError
 
 URL = "https://dldata-public.s3.us-east-2.amazonaws.com/an4_sphere.tar.gz"
 SHA256 = "a0525579493735d32b60fb6fa5975dd0eaacde087b0a4eeb7f13b7ef33077b12"
+"""Of the archive at `URL`, as one public training script records it; not by CMU."""
+
 COUNTS = {"train": 948, "test": 130}
 VALIDATION_SHARE = 0.1
 

@@ -43,7 +43,8 @@ def read_data(data: str, split: str) -> list[Utterance]:
         data: the name of a corpus; or the path of a manifest, of a directory with
             train.csv, validation.csv, test.csv (or .jsonl, .json), or of a tree in
             the layout of a corpus.
-        split: "train", "validation", "test", or a name of the corpus' own.
+        split: "train", "validation", "test", or a name of the corpus' own; "A+B"
+            reads two of its own as one.
 
     Where there is a train but no validation split, the 5 % of train whose names have
     the smallest SHA-256 are held out as validation. A lone manifest is train for
@@ -59,8 +60,9 @@ def read_data(data: str, split: str) -> list[Utterance]:
         return _hold_out(utterances, data)[0] if is_shared else utterances
     if split == "validation" and "train" in source.roles:
         return _hold_out(source.read(source.roles["train"]), data)[1]
-    if split in source.splits or "+" in split:
-        return source.read(split)
+    parts = split.split("+")
+    if set(parts) <= set(source.splits):
+        return [utterance for part in parts for utterance in source.read(part)]
     known = ", ".join(sorted({*splits_of(data), *source.splits}))
     raise UserError(f"{data} has no split {split!r}; it has: {known}")
 

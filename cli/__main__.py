@@ -1,0 +1,5 @@
+"""`python -m s2s_zoo.cli`."""
+
+from . import main
+
+main()

@@ -1,0 +1,127 @@
+"""What people see while something long runs: always on stderr."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingOutline
+
+SMOOTHING = 0.9
+
+
+class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
+    """Progress with loss, error rate, speed and time left."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True)
+        self.progress = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self.console,
+        )
+        self.training: TaskID | None = None
+        self.evaluation: TaskID | None = None
+        self.loss = float("nan")
+        self.speed = float("nan")
+        self.metric = ""
+
+    def __enter__(self) -> Self:
+        self.progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.progress.stop()
+
+    def note(self, text: str) -> None:
+        self.console.print(text, style="yellow", highlight=False)
+
+    def started(self, outline: TrainingOutline) -> None:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="bold")
+        for name, value in _rows(outline):
+            table.add_row(name, value)
+        self.console.print(table)
+        self.training = self.progress.add_task(
+            "training", total=outline.steps, completed=outline.resumed_at, status=""
+        )
+
+    def stepped(self, report: StepReport) -> None:
+        assert self.training is not None
+        speed = report.source_seconds / report.seconds
+        self.loss = _smooth(self.loss, report.loss)
+        self.speed = _smooth(self.speed, speed)
+        status = f"loss {self.loss:.2f}  {self.speed:.1f}x real time{self.metric}"
+        self.progress.update(self.training, advance=1, status=status)
+
+    def evaluating(self, examples: int) -> None:
+        self.evaluation = self.progress.add_task(
+            "evaluating", total=examples, status=""
+        )
+
+    def evaluated(self, done: int) -> None:
+        if self.evaluation is not None:
+            self.progress.update(self.evaluation, advance=done)
+
+    def validated(self, step: int, evaluation: Evaluation, best: bool) -> None:
+        if self.evaluation is not None:
+            self.progress.remove_task(self.evaluation)
+        error = evaluation.metrics["word_error_rate"]
+        self.metric = f"  WER {error:.1%}"
+        _, reference, heard = evaluation.outputs[step % len(evaluation.outputs)]
+        mark = "[green]best so far[/]" if best else ""
+        self.console.print(f"step {step}: WER [bold]{error:.2%}[/] {mark}")
+        self.console.print(f"   said  {reference}", style="dim", highlight=False)
+        self.console.print(f"   heard {heard}", style="dim", highlight=False)
+
+    def saved(self, path: Path) -> None:
+        """Nothing to show: checkpoints are many."""
+
+
+def _smooth(old: float, new: float) -> float:
+    return new if old != old else SMOOTHING * old + (1 - SMOOTHING) * new
+
+
+def _rows(outline: TrainingOutline) -> list[tuple[str, str]]:
+    start = f", resumed at {outline.resumed_at}" if outline.resumed_at else ""
+    return [
+        ("preset", f"{outline.preset}, {outline.parameters:,} parameters"),
+        ("runs on", f"{outline.backend}, {outline.precision}"),
+        (
+            "data",
+            f"{outline.examples:,} examples, {outline.hours:.2f} h to train on; "
+            f"{outline.validation_examples:,} to validate",
+        ),
+        (
+            "steps",
+            f"{outline.steps:,}, {outline.steps_per_epoch:,} an epoch{start}",
+        ),
+        (
+            "batches",
+            f"{', '.join(outline.shapes)}; {outline.padding_share:.0%} padding",
+        ),
+        ("goes to", str(outline.run_dir)),
+    ]

@@ -1,0 +1,49 @@
+"""`s2s-zoo evaluate`."""
+
+import click
+
+from . import options
+
+
+@click.command("evaluate")
+@options.run
+@click.option("--data", help="Corpus by name or path; by default that of the run.")
+@click.option("--split", default="test", show_default=True, help="What to measure on.")
+@click.option("--outputs", type=click.Path(dir_okay=False), help="TSV of every output.")
+@options.backend
+@options.as_json
+def command(
+    run: str | None,
+    data: str | None,
+    split: str,
+    outputs: str | None,
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Measure RUN (by default the newest under ./runs), with confidence intervals."""
+    options.start_backend(backend)
+    from s2s_zoo.workflows.evaluate import evaluate
+
+    from .console import ConsoleReporter
+
+    with ConsoleReporter() as reporter:
+        result = evaluate(
+            run=run, data=data, split=split, outputs=outputs, reporter=reporter
+        )
+    if as_json:
+        options.print_json(
+            {
+                "metrics": result.metrics,
+                "confidence": result.confidence,
+                "examples": result.examples,
+                "signature": result.signature,
+            }
+        )
+        return
+    for name, value in result.metrics.items():
+        text = f"{name.replace('_', ' ')}: {value:.4f}"
+        if name in result.confidence:
+            low, high = result.confidence[name]
+            text = f"{name.replace('_', ' ')}: {value:.2%} [{low:.2%}, {high:.2%}]"
+        click.echo(text)
+    click.echo(f"{result.examples} examples, {result.signature}")

@@ -1,0 +1,85 @@
+"""`s2s-zoo train`."""
+
+import dataclasses
+import shlex
+from typing import Any
+
+import click
+
+from . import INTERRUPTED, options
+
+PRECISIONS = click.Choice(["float32", "mixed_float16", "mixed_bfloat16"])
+
+
+@click.command("train")
+@click.argument("preset")
+@click.option("--data", help="Corpus by name or path; by default the demo corpus.")
+@click.option("--run-dir", type=click.Path(file_okay=False), help="Where the run goes.")
+@options.settings
+@click.option("--precision", type=PRECISIONS, help="Dtype policy.")
+@click.option("--loss-scaling", metavar="backoff|none|NUMBER", help="For float16.")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
+@click.option("--max-steps", type=click.IntRange(1), help="Steps at most.")
+@click.option("--seed", type=click.IntRange(0), help="Of weights, order, dropout.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
+@click.option("--init-from", help="Run or preset directory to take weights from.")
+@options.backend
+@options.as_json
+def command(
+    preset: str,
+    data: str | None,
+    run_dir: str | None,
+    settings: tuple[str, ...],
+    resume: bool,
+    init_from: str | None,
+    backend: str | None,
+    as_json: bool,
+    **recipe: Any,
+) -> int:
+    """Train PRESET; without --data on speech synthesized on this machine."""
+    chosen = options.start_backend(backend)
+    from s2s_zoo.catalog import parse_setting
+    from s2s_zoo.workflows.train import train
+
+    from .console import ConsoleReporter
+
+    given = {f"recipe.{k}": _number(v) for k, v in recipe.items() if v is not None}
+    with ConsoleReporter() as reporter:
+        result = train(
+            preset=preset,
+            data=data,
+            run_dir=run_dir,
+            settings=given | dict(map(parse_setting, settings)),
+            resume=resume,
+            init_from=init_from,
+            reporter=reporter,
+        )
+    if as_json:
+        options.print_json(dataclasses.asdict(result))
+    if result.interrupted:
+        parts = ["s2s-zoo", "train", preset, "--run-dir", result.run_dir, "--resume"]
+        resume_command = shlex.join([*parts, "--backend", chosen])
+        click.echo(f"Interrupted and saved. Go on with:\n  {resume_command}", err=True)
+        return INTERRUPTED
+    if not as_json:
+        _tell(result)
+    return 0
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def _tell(result: Any) -> None:
+    best = result.best
+    click.echo(
+        f"Best {best['metric'].replace('_', ' ')} {best['value']:.2%} at step "
+        f"{best['step']} of {result.steps}, after {result.seconds / 60:.1f} minutes of "
+        f"training; {result.data_wait_share:.1%} of it waiting for data.\n"
+        f"Picture: {result.run_dir}/plots/example.png\n"
+        f"Next: s2s-zoo evaluate, s2s-zoo infer FILE.wav, "
+        f"s2s-zoo export --format savedmodel"
+    )

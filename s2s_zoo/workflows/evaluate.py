@@ -1,0 +1,62 @@
+"""Measure a trained model."""
+
+import csv
+from pathlib import Path
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.workflows.reporting import Reporter
+from s2s_zoo.workflows.run_directory import find_run
+
+BATCH_SECONDS = 120.0
+
+
+def evaluate(
+    *,
+    run: str | Path | None = None,
+    data: str | None = None,
+    split: str = "test",
+    outputs: str | Path | None = None,
+    batch_seconds: float = BATCH_SECONDS,
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Metrics of a run's best model on a split, free-running.
+
+    Args:
+        run: run directory; None is the newest under ./runs.
+        data: corpus by name or path; None is what the run was trained on.
+        split: of that corpus.
+        outputs: TSV file for name, reference and output of every example.
+        batch_seconds: budget of a batch.
+        reporter: hears what happens.
+
+    Raises:
+        UserError: no such run, corpus or split.
+    """
+    reporter = reporter or Reporter()
+    found = find_run(run)
+    model = Seq2Seq.from_preset(found.preset, load_weights=True)
+    source = data or found.read_request()["data"] or model.task.demo_corpus
+    selection = model.task.select(
+        model, model.task.read(source, split), f"{source}, {split}", training=False
+    )
+    for reason, names in selection.dropped.items():
+        reporter.note(f"{split}: {len(names)} examples {reason} left out")
+    reporter.evaluating(len(selection.usable))
+    evaluation = model.task.evaluate(
+        model, selection.usable, batch_seconds, reporter.evaluated
+    )
+    if outputs is not None:
+        _write_outputs(Path(outputs), evaluation)
+    return evaluation
+
+
+def _write_outputs(path: Path, evaluation: Evaluation) -> None:
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+            writer.writerow(["name", "reference", "output"])
+            writer.writerows(evaluation.outputs)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error}") from error

@@ -1,0 +1,38 @@
+"""Run a trained model on raw inputs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.workflows.run_directory import find_run
+
+
+def infer(
+    *,
+    run: str | Path | None = None,
+    inputs: Sequence[str],
+    output: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """Outputs of raw inputs, in their order.
+
+    Args:
+        run: run directory; None is the newest under ./runs.
+        inputs: files.
+        output: file for one output a line.
+
+    Raises:
+        UserError: no run, no input, or an input that cannot be read.
+    """
+    if not inputs:
+        raise UserError("Nothing to do: name at least one input, or --input FILE")
+    model = Seq2Seq.from_preset(find_run(run).preset, load_weights=True)
+    results = model.task.infer(model, inputs)
+    if output is not None:
+        lines = "".join(f"{result['output']}\n" for result in results)
+        try:
+            Path(output).write_text(lines, encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{output} cannot be written: {error}") from error
+    return results
