@@ -1,6 +1,7 @@
 """What people see while something long runs: always on stderr."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -99,6 +100,14 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
 
     def saved(self, path: Path) -> None:
         """Nothing to show: checkpoints are many."""
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; yields what to call with (done, total)."""
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
 def _smooth(old: float, new: float) -> float:

@@ -46,10 +46,10 @@ def start_backend(name: str | None) -> str:
             "pip install 's2s-zoo[jax]', say"
         )
     os.environ["KERAS_BACKEND"] = chosen
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with _quiet_stderr():
-        importlib.import_module("keras")
+        importlib.import_module("keras").ops.zeros(())  # finds the devices
     return chosen
 
 

@@ -174,10 +174,12 @@ def plot_training(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     Args:
         path: the PNG file to write.
         rows: of metrics.jsonl: `step` in each; `loss`, `learning_rate` and
-            `validation_word_error_rate` (a fraction) where they were measured.
+            `validation` (a mapping with `word_error_rate`, a fraction) where they
+            were measured.
     """
     figure = _new_figure(10, 6)
-    errors = _series(rows, "validation_word_error_rate")
+    validations = [{"step": r["step"], **r.get("validation", {})} for r in rows]
+    errors = _series(validations, "word_error_rate")
     count = 2 if errors[0] else 1
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     _draw_loss(panels[0], _series(rows, "loss"))

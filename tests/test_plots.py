@@ -33,14 +33,14 @@ def utterance(transcript: str, seconds: float = 2.0) -> dict[str, Any]:
     }
 
 
-def training(steps: int) -> list[dict[str, float]]:
-    rows = [
+def training(steps: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [
         {"step": step, "loss": 50 / step, "learning_rate": 1e-3}
         for step in range(1, steps + 1)
     ]
-    for row in rows[9::10]:
-        row["validation_word_error_rate"] = 1 / row["step"]
-    return rows
+    validated = range(10, steps + 1, 10)
+    rows += [{"step": s, "validation": {"word_error_rate": 1 / s}} for s in validated]
+    return sorted(rows, key=lambda row: row["step"])
 
 
 @pytest.fixture
@@ -128,11 +128,11 @@ def test_a_training_is_drawn_readably(tmp_path: Path, figures: list[Any]) -> Non
         training(1),
         training(5),
         [{"step": 1, "loss": float("nan")}, {"step": 2, "loss": 3.0}],
-        [{"step": 1, "loss": 0.0, "validation_word_error_rate": 0.0}],
+        [{"step": 1, "loss": 0.0}, {"step": 1, "validation": {"word_error_rate": 0.0}}],
     ],
 )
 def test_trainings_of_any_length_can_be_drawn(
-    tmp_path: Path, rows: list[dict[str, float]]
+    tmp_path: Path, rows: list[dict[str, Any]]
 ) -> None:
     path = tmp_path / "training.png"
     plots.plot_training(path, rows)

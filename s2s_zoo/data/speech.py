@@ -1,7 +1,7 @@
 """Utterances to padded batches of waveforms (or features) and token ids."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class SpeechBatches:
         sample_rate: rate waveforms are resampled to, Hz.
         augmentation: applied to waveforms while training, None for none.
         seed: of the augmentation of each (epoch, utterance).
+        unreadable: why utterances met so far could not be read, by name.
     """
 
     utterances: Sequence[Utterance]
@@ -38,6 +39,7 @@ class SpeechBatches:
     sample_rate: int
     augmentation: AudioAugmentation | None = None
     seed: int = 0
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     @property
     def features(self) -> bool:
@@ -67,7 +69,7 @@ class SpeechBatches:
         )
 
     def load(self, batch: Batch, epoch: int | None = None) -> tuple[Arrays, Arrays]:
-        """Read a batch; rows beyond its examples are empty, of length 0.
+        """Read a batch; rows without a readable example are empty, of length 0.
 
         Args:
             batch: from `plan`.
@@ -77,9 +79,10 @@ class SpeechBatches:
             Source `source` (R, S) or (R, T, D) float32 with `source_lengths` (R,),
             and target `target` (R, U) int32 padded with -1 with `target_lengths`.
         """
-        sources = [self._source(i, epoch) for i in batch.indices]
+        size = batch.bucket.size
+        sources = [self._source_or_nothing(i, epoch, size) for i in batch.indices]
         targets = [self.tokens[i] for i in batch.indices]
-        source, source_lengths = pad(sources, batch.bucket.rows, batch.bucket.size, 0)
+        source, source_lengths = pad(sources, batch.bucket.rows, size, 0)
         target, target_lengths = pad(
             targets, batch.bucket.rows, batch.bucket.target_size, -1
         )
@@ -91,6 +94,24 @@ class SpeechBatches:
     def names(self, batch: Batch) -> list[str]:
         """What messages call the utterances of a batch."""
         return [self.utterances[i].name for i in batch.indices]
+
+    def _source_or_nothing(
+        self, index: int, epoch: int | None, size: int
+    ) -> NDArray[np.float32]:
+        utterance = self.utterances[index]
+        try:
+            source = self._source(index, epoch)
+            if len(source) > size:
+                rate = self.unit_rate
+                raise UserError(f"{len(source) / rate:.2f} s, longer than its manifest says")
+        except UserError as error:
+            self.unreadable[utterance.name] = str(error)
+            return self._nothing(utterance)
+        return source
+
+    def _nothing(self, utterance: Utterance) -> NDArray[np.float32]:
+        width = (load_features(utterance.source).shape[1],) if self.features else ()
+        return np.zeros((0, *width), np.float32)
 
     def _source(self, index: int, epoch: int | None) -> NDArray[np.float32]:
         utterance = self.utterances[index]
@@ -106,17 +127,11 @@ class SpeechBatches:
 def pad(
     rows: Sequence[NDArray], count: int, size: int, fill: float
 ) -> tuple[NDArray, NDArray[np.int32]]:
-    """Stack `rows` (each (N, ...)) into (count, size, ...) with their lengths.
+    """Stack `rows`, each (N, ...) with N <= size, into (count, size, ...).
 
-    Raises:
-        UserError: a row is longer than `size`.
+    Returns:
+        The rows padded with `fill`, and their lengths (count,).
     """
-    longest = max(map(len, rows))
-    if longest > size:
-        raise UserError(
-            f"An utterance holds {longest} samples, its manifest says {size} at most: "
-            "the durations in the manifest are wrong"
-        )
     padded = np.full((count, size, *rows[0].shape[1:]), fill, rows[0].dtype)
     lengths = np.zeros(count, np.int32)
     for i, row in enumerate(rows):

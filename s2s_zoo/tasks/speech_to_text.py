@@ -169,9 +169,13 @@ class SpeechToText(Task):
         seconds = np.array([u.seconds for u in examples])
         if is_features(examples[0]):
             frames = (seconds * FEATURE_RATE).round().astype(np.int32)
-        else:
-            samples = (seconds * self.sample_rate).astype(np.int32)
-            frames = ops.convert_to_numpy(model.features.output_lengths(samples))
+            return model.encoder.output_lengths(frames)
+        return self.output_frames(model, seconds)
+
+    def output_frames(self, model: Seq2Seq, seconds: Any) -> Any:
+        """CTC frames of audio of that many seconds, a number or an array."""
+        samples = np.asarray(np.multiply(seconds, self.sample_rate), np.int32)
+        frames = ops.convert_to_numpy(model.features.output_lengths(samples))
         return model.encoder.output_lengths(frames)
 
     def batches(

@@ -53,6 +53,7 @@ class TrainingLoop:
     last: Evaluation | None = None
     waited: float = 0.0
     trained: float = 0.0
+    told: set[str] = field(default_factory=set)
 
     def run_to_end(self) -> TrainingResult:
         """Train until the last step, early stopping or a signal."""
@@ -123,6 +124,7 @@ class TrainingLoop:
         )
         self.reporter.stepped(report)
         self._log(report)
+        self._tell_unreadable()
 
     def _check_loss(self, loss: float, batch: Batch) -> None:
         if math.isfinite(loss) or self.preset.recipe.precision == "mixed_float16":
@@ -145,6 +147,12 @@ class TrainingLoop:
         if state.step % recipe.checkpoint_every == 0:
             self._checkpoint()
         self._clock = time.perf_counter()
+
+    def _tell_unreadable(self) -> None:
+        for name, reason in list(self.batches.unreadable.items()):
+            if name not in self.told:
+                self.told.add(name)
+                self.reporter.note(f"{name} left out: {reason}")
 
     def _validate(self) -> None:
         state = self.state

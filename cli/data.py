@@ -1,0 +1,88 @@
+"""`s2s-zoo data`."""
+
+from typing import Any
+
+import click
+
+from . import options
+
+
+@click.group("data")
+def command() -> None:
+    """List, fetch and check corpora."""
+
+
+@command.command("list")
+@options.as_json
+def list_corpora(as_json: bool) -> None:
+    """Show the corpora that have a name."""
+    from s2s_zoo.data.corpora import CORPORA
+
+    rows = [
+        {
+            "name": corpus.name,
+            "summary": corpus.summary,
+            "licence": corpus.licence,
+            "splits": list(corpus.splits),
+        }
+        for corpus in CORPORA
+    ]
+    if as_json:
+        options.print_json(rows)
+        return
+    for row in rows:
+        click.echo(f"{row['name']}: {row['summary']} ({row['licence']})")
+        click.echo(f"    splits: {', '.join(row['splits'])}")
+
+
+@command.command("prepare")
+@click.argument("name")
+@click.option("--directory", type=click.Path(file_okay=False), help="Where it lies.")
+@options.as_json
+def prepare(name: str, directory: str | None, as_json: bool) -> None:
+    """Fetch the corpus NAME into the cache, or verify what lies in --directory."""
+    from pathlib import Path
+
+    from s2s_zoo.data.corpora import CORPORA
+
+    path = CORPORA.get(name).prepare(Path(directory) if directory else None)
+    if as_json:
+        options.print_json({"name": name, "path": str(path)})
+    else:
+        click.echo(f"{name} is ready in {path}")
+
+
+@command.command("check")
+@click.argument("path")
+@click.option("--preset", default="deepspeech2_small", show_default=True)
+@click.option("--show", default=5, show_default=True, help="Names shown of each kind.")
+@options.as_json
+def check(path: str, preset: str, show: int, as_json: bool) -> int:
+    """Find in PATH (or a corpus by name) what would hurt training PRESET."""
+    options.start_backend(None)
+    from s2s_zoo.workflows.check_data import check_data
+
+    from .console import counting
+
+    with counting("checking") as progress:
+        report = check_data(data=path, preset=preset, progress=progress)
+    if as_json:
+        options.print_json(report.to_json())
+    else:
+        _tell(report, show)
+    return 0 if report.ok else 1
+
+
+def _tell(report: Any, show: int) -> None:
+    from s2s_zoo.data.check import KINDS
+
+    click.echo(
+        f"{report.counts['utterances']} utterances, {report.hours:.2f} h; "
+        f"{report.counts['usable']} usable, {report.usable_hours:.2f} h"
+    )
+    for kind, found in report.findings.items():
+        click.echo(f"{kind} ({KINDS[kind]}): {len(found)}")
+        for name, detail in found[:show]:
+            click.echo(f"    {name}: {detail}")
+    if report.ok:
+        click.echo("Nothing in it would hurt training.")
