@@ -7,13 +7,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from s2s_zoo.version import __version__
+
 if TYPE_CHECKING:
     from s2s_zoo.catalog import Preset, Recipe, list_presets, register_preset
     from s2s_zoo.decoders.base import Decoder
     from s2s_zoo.encoders.base import Encoder
     from s2s_zoo.models.seq2seq import Seq2Seq
 
-__version__ = "0.1.0"
 
 _HOME = {
     "Decoder": "s2s_zoo.decoders.base",
@@ -31,6 +32,7 @@ __all__ = [
     "Preset",
     "Recipe",
     "Seq2Seq",
+    "__version__",
     "list_presets",
     "register_preset",
 ]

@@ -154,7 +154,8 @@ class Preset:
 
     def scaled(self) -> Self:
         """The same topology with small widths, for tests."""
-        return self.with_settings(self.encoder.func.scaled_settings(self.encoder))
+        encoder: Any = self.encoder.func
+        return self.with_settings(encoder.scaled_settings(self.encoder))
 
 
 SETTABLE = ("task", "features", "augmentation", "encoder", "decoder", "recipe")
@@ -233,8 +234,9 @@ def _like(current: Any, value: Any, path: str) -> Any:
         return float(value)
     if isinstance(current, (list, tuple)) and isinstance(value, (list, tuple)):
         return _tuples(value)
-    if current is None or isinstance(value, type(current)) and (
-        isinstance(value, bool) == isinstance(current, bool)
+    if current is None or (
+        isinstance(value, type(current))
+        and (isinstance(value, bool) == isinstance(current, bool))
     ):
         return value
     if path == "recipe.loss_scaling" and isinstance(value, (int, float)):

@@ -74,7 +74,8 @@ def save_checkpoint(
     try:
         temporary.mkdir()
         buffer = io.BytesIO()
-        np.savez(buffer, **_variables(model), **_host_random_state())
+        arrays: dict[str, Any] = {**_variables(model), **_host_random_state()}
+        np.savez(buffer, **arrays)
         content = buffer.getvalue()
         described = {"sha256": _digest(content, vars(state)), **vars(state)}
         _write(temporary / "variables.npz", content)
@@ -152,11 +153,11 @@ def _named(model: keras.Model) -> dict[str, keras.Variable]:
     }
 
 
-def _variables(model: keras.Model) -> dict[str, NDArray]:
+def _variables(model: keras.Model) -> dict[str, NDArray[Any]]:
     return {n: ops.convert_to_numpy(v) for n, v in _named(model).items()}
 
 
-def _restore(model: keras.Model, arrays: dict[str, NDArray], path: Path) -> None:
+def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) -> None:
     _set_host_random_state(arrays)
     variables = _named(model)
     wrong = sorted(set(variables) ^ set(arrays)) + [
@@ -166,12 +167,14 @@ def _restore(model: keras.Model, arrays: dict[str, NDArray], path: Path) -> None
     ]
     if wrong:
         shown = "\n  ".join(wrong[:20])
-        raise UserError(f"{path} is of another model or optimizer. Differing:\n  {shown}")
+        raise UserError(
+            f"{path} is of another model or optimizer. Differing:\n  {shown}"
+        )
     for name, variable in variables.items():
         variable.assign(arrays[name])
 
 
-def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray]]:
+def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray[Any]]]:
     try:
         described = json.loads((path / "state.json").read_text(encoding="utf-8"))
         content = (path / "variables.npz").read_bytes()
@@ -190,7 +193,7 @@ def _digest(variables: bytes, state: dict[str, Any]) -> str:
     ).hexdigest()
 
 
-def _host_random_state() -> dict[str, NDArray]:
+def _host_random_state() -> dict[str, NDArray[Any]]:
     if keras.backend.backend() != "torch":
         return {}
     import torch
@@ -198,7 +201,7 @@ def _host_random_state() -> dict[str, NDArray]:
     return {"host/torch": torch.get_rng_state().numpy()}
 
 
-def _set_host_random_state(arrays: dict[str, NDArray]) -> None:
+def _set_host_random_state(arrays: dict[str, NDArray[Any]]) -> None:
     state = arrays.pop("host/torch", None)
     if state is not None:
         import torch

@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """Bad input: the message names the file, line or key, what is accepted and what came.
+    """Bad input; the message names file, line or key, what is accepted, what came.
 
     The command line prints it without a traceback and exits with 1.
     """

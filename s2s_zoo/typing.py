@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 Tensor: TypeAlias = Any
 """A tensor of whichever backend runs; Keras has no public static type for it."""
 
-Shape: TypeAlias = tuple[int | None, ...]
+Shape: TypeAlias = tuple[Any, ...]
+"""Sizes of a tensor; None where a size is not known before it runs."""
 
 
 class EncoderOutput(NamedTuple):

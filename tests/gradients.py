@@ -9,17 +9,22 @@ from keras import ops
 
 
 def value_and_gradients(
-    function: Callable[..., Any], arrays: list[np.ndarray]
+    function: Callable[..., Any],
+    arrays: list[np.ndarray],
+    upstream: np.ndarray | float = 1.0,
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """`function(*arrays)` and the gradients of its sum, traced as in training."""
+    """`function(*arrays)` and the gradients of the sum of it times `upstream`.
+
+    Traced as in training: inside `tf.function` and `jax.jit`.
+    """
     backend = keras.backend.backend()
     value, gradients = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[
         backend
-    ](function, arrays)
+    ](function, arrays, np.asarray(upstream, "float32"))
     return np.asarray(value), [np.asarray(g) for g in gradients]
 
 
-def _tensorflow(function, arrays):
+def _tensorflow(function, arrays, upstream):
     import tensorflow as tf
 
     inputs = [tf.constant(a) for a in arrays]
@@ -29,28 +34,28 @@ def _tensorflow(function, arrays):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             value = function(*inputs)
-            total = tf.reduce_sum(value)
+            total = tf.reduce_sum(value * upstream)
         return value, tape.gradient(total, inputs)
 
     return run(*inputs)
 
 
-def _jax(function, arrays):
+def _jax(function, arrays, upstream):
     import jax
 
     def total(*inputs):
         value = function(*inputs)
-        return value.sum(), value
+        return (value * upstream).sum(), value
 
     run = jax.jit(jax.value_and_grad(total, tuple(range(len(arrays))), has_aux=True))
     (_, value), gradients = run(*arrays)
     return value, gradients
 
 
-def _torch(function, arrays):
+def _torch(function, arrays, upstream):
     import torch
 
     inputs = [torch.tensor(a, requires_grad=True) for a in arrays]
     value = function(*inputs)
-    value.sum().backward()
+    (value * torch.tensor(upstream)).sum().backward()
     return ops.convert_to_numpy(value), [i.grad.numpy() for i in inputs]

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
@@ -36,7 +36,7 @@ class Prefetcher(Generic[Item, Loaded]):
         self._ahead = ahead
         self.waited = 0.0
 
-    def __iter__(self) -> Iterator[Loaded]:
+    def __iter__(self) -> Generator[Loaded, None, None]:
         pending: deque[Future[Loaded]] = deque()
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="loader")
         try:

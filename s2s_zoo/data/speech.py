@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from s2s_zoo.data.manifests import (
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.errors import UserError
 
-Arrays = dict[str, NDArray]
+Arrays = dict[str, NDArray[Any]]
 ROUNDING_SECONDS = 0.002
 
 
@@ -103,7 +104,9 @@ class SpeechBatches:
             source = self._source(index, epoch)
             if len(source) > size:
                 rate = self.unit_rate
-                raise UserError(f"{len(source) / rate:.2f} s, longer than its manifest says")
+                raise UserError(
+                    f"{len(source) / rate:.2f} s, longer than its manifest says"
+                )
         except UserError as error:
             self.unreadable[utterance.name] = str(error)
             return self._nothing(utterance)
@@ -125,8 +128,8 @@ class SpeechBatches:
 
 
 def pad(
-    rows: Sequence[NDArray], count: int, size: int, fill: float
-) -> tuple[NDArray, NDArray[np.int32]]:
+    rows: Sequence[NDArray[Any]], count: int, size: int, fill: float
+) -> tuple[NDArray[Any], NDArray[np.int32]]:
     """Stack `rows`, each (N, ...) with N <= size, into (count, size, ...).
 
     Returns:

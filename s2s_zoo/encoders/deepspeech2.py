@@ -78,10 +78,12 @@ class DeepSpeech2Encoder(Encoder):
         self._make_layers()
 
     def _make_layers(self) -> None:
-        policy, penalty = self.dtype_policy, {"ceiling": self.ceiling, "l2": self.l2}
+        policy = self.dtype_policy
         sizes = zip(self.filters, self.kernels, self.strides, strict=True)
         self.convolutions = [
-            SpectrogramConvolution(*size, **penalty, dtype=policy, name=f"conv_{i}")
+            SpectrogramConvolution(
+                *size, self.ceiling, self.l2, dtype=policy, name=f"conv_{i}"
+            )
             for i, size in enumerate(sizes)
         ]
         self.recurrences = [
@@ -99,7 +101,9 @@ class DeepSpeech2Encoder(Encoder):
             for i in range(self.rnn_layers - 1)
         ]
         self.row = (
-            RowConvolution(self.row_convolution, **penalty, name="row_convolution")
+            RowConvolution(
+                self.row_convolution, self.ceiling, self.l2, name="row_convolution"
+            )
             if self.row_convolution
             else None
         )

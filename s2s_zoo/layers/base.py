@@ -14,7 +14,9 @@ def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:
         if base is ZooLayer:
             break
         if "__init__" in vars(base):
-            for parameter in inspect.signature(base.__init__).parameters.values():
+            for parameter in inspect.signature(
+                vars(base)["__init__"]
+            ).parameters.values():
                 if parameter.name != "self" and parameter.kind not in variadic:
                     found.setdefault(parameter.name, parameter)
     return found
@@ -29,7 +31,9 @@ class ZooLayer(keras.layers.Layer):
 
     def settings(self) -> dict[str, Any]:
         """The constructor arguments, as plain values."""
-        return {name: getattr(self, name) for name in constructor_parameters(type(self))}
+        return {
+            name: getattr(self, name) for name in constructor_parameters(type(self))
+        }
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | self.settings()

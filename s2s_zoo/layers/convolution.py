@@ -63,7 +63,8 @@ class SpectrogramConvolution(ZooLayer):
         )
 
     def build(self, input_shape: Shape, *_: Shape) -> None:
-        self.convolution.build(input_shape)
+        # the padding added in `call` makes room for kernels wider than the input
+        self.convolution.build((None, None, None, input_shape[-1]))
         self.normalization.build((*input_shape[:-1], self.filters))
 
     def call(

@@ -7,7 +7,9 @@ from s2s_zoo.typing import Tensor
 
 def sequence_mask(lengths: Tensor, size: Tensor | int) -> Tensor:
     """(B, size) bool, True on the first `lengths` (B,) positions of each row."""
-    return ops.arange(size, dtype="int32")[None, :] < ops.cast(lengths, "int32")[:, None]
+    return (
+        ops.arange(size, dtype="int32")[None, :] < ops.cast(lengths, "int32")[:, None]
+    )
 
 
 def mask_lengths(mask: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Batch normalization whose statistics come from real frames only."""
 
-from typing import Unpack
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -39,14 +39,14 @@ class MaskedBatchNormalization(ZooLayer):
         penalty = keras.regularizers.L2(self.l2 / 2) if self.l2 else None
         self.gamma = self._variable("gamma", size, "ones", regularizer=penalty)
         self.beta = self._variable("beta", size, "zeros")
-        self.moving_mean = self._variable(
-            "moving_mean", size, "zeros", trainable=False
-        )
+        self.moving_mean = self._variable("moving_mean", size, "zeros", trainable=False)
         self.moving_variance = self._variable(
             "moving_variance", size, "ones", trainable=False
         )
 
-    def _variable(self, name: str, shape: Shape, initializer: str, **kwargs):
+    def _variable(
+        self, name: str, shape: Shape, initializer: str, **kwargs: Any
+    ) -> keras.Variable:
         return self.add_weight(
             shape=shape,
             initializer=initializer,

@@ -6,13 +6,16 @@ weight gradients are one product over all frames instead of one per frame. Both
 directions of a bidirectional layer run in the same loop.
 """
 
-from typing import Unpack
+from typing import TypeAlias, Unpack
 
 import keras
 from keras import ops
 
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
+
+Stepped: TypeAlias = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+Gradients: TypeAlias = tuple[Tensor, ...]
 
 GATES = {"gru": 3, "lstm": 4}
 
@@ -118,10 +121,13 @@ def gru_recurrence(x: Tensor, real: Tensor, kernel: Tensor, bias: Tensor) -> Ten
     """
     units = kernel.shape[1]
 
-    def step(carry: tuple[Tensor, ...], inputs: Tensor):
-        h, xt, m = carry[0], inputs[..., :-1], ops.cast(inputs[..., -1:], "float32")
+    def step(carry: tuple[Tensor, ...], inputs: Tensor) -> Stepped:
+        h, inputs = carry[0], ops.cast(inputs, "float32")
+        xt, m = inputs[..., :-1], inputs[..., -1:]
         g = ops.cast(ops.matmul(ops.cast(h, kernel.dtype), kernel) + bias, "float32")
-        zr = ops.sigmoid(ops.cast(xt[..., : 2 * units], "float32") + g[..., : 2 * units])
+        zr = ops.sigmoid(
+            ops.cast(xt[..., : 2 * units], "float32") + g[..., : 2 * units]
+        )
         z, r, q = zr[..., :units], zr[..., units:], g[..., 2 * units :]
         n = ops.tanh(ops.cast(xt[..., 2 * units :], "float32") + r * q)
         new = (m * (n + z * (h - n)), z, r, n, q)
@@ -130,7 +136,7 @@ def gru_recurrence(x: Tensor, real: Tensor, kernel: Tensor, bias: Tensor) -> Ten
     start = ops.zeros((*_state_shape(x), units), "float32")
     h, z, r, n, q = ops.scan(step, (start,) * 5, _packed(x, real))[1]
 
-    def backward(*args: Tensor, upstream: Tensor | None = None):
+    def backward(*args: Tensor, upstream: Tensor | None = None) -> Gradients:
         gradient = args[0] if upstream is None else upstream
         previous = ops.concatenate([start[None], h[:-1]], axis=0)
         to_z = real * (previous - n) * z * (1 - z)
@@ -138,7 +144,7 @@ def gru_recurrence(x: Tensor, real: Tensor, kernel: Tensor, bias: Tensor) -> Ten
         to_r = q * r * (1 - r)
         transposed = ops.transpose(kernel, (0, 2, 1))
 
-        def step_back(carry: tuple[Tensor, ...], inputs: Tensor):
+        def step_back(carry: tuple[Tensor, ...], inputs: Tensor) -> Stepped:
             u, kept, a_z, a_n, a_r, rt = ops.split(inputs, 6, axis=-1)
             dh = carry[0] + u
             dn = dh * a_n
@@ -171,11 +177,11 @@ def lstm_recurrence(x: Tensor, real: Tensor, kernel: Tensor) -> Tensor:
     """
     units = kernel.shape[1]
 
-    def step(carry: tuple[Tensor, ...], inputs: Tensor):
-        h, c, *_ = carry
-        xt, m = inputs[..., :-1], ops.cast(inputs[..., -1:], "float32")
+    def step(carry: tuple[Tensor, ...], inputs: Tensor) -> Stepped:
+        (h, c, *_), inputs = carry, ops.cast(inputs, "float32")
+        xt, m = inputs[..., :-1], inputs[..., -1:]
         product = ops.matmul(ops.cast(h, kernel.dtype), kernel)
-        a = ops.cast(xt, "float32") + ops.cast(product, "float32")
+        a = xt + ops.cast(product, "float32")
         i, f, g, o = ops.split(a, 4, axis=-1)
         i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
         c = m * (f * c + i * g)
@@ -185,7 +191,7 @@ def lstm_recurrence(x: Tensor, real: Tensor, kernel: Tensor) -> Tensor:
     start = ops.zeros((*_state_shape(x), units), "float32")
     h, c, i, f, g, o = ops.scan(step, (start,) * 6, _packed(x, real))[1]
 
-    def backward(*args: Tensor, upstream: Tensor | None = None):
+    def backward(*args: Tensor, upstream: Tensor | None = None) -> Gradients:
         gradient = args[0] if upstream is None else upstream
         zero = start[None]
         h_previous = ops.concatenate([zero, h[:-1]], axis=0)
@@ -196,7 +202,7 @@ def lstm_recurrence(x: Tensor, real: Tensor, kernel: Tensor) -> Tensor:
         gates = (g * i * (1 - i), c_previous * f * (1 - f), i * (1 - g * g))
         transposed = ops.transpose(kernel, (0, 2, 1))
 
-        def step_back(carry: tuple[Tensor, ...], inputs: Tensor):
+        def step_back(carry: tuple[Tensor, ...], inputs: Tensor) -> Stepped:
             u, keep, a_c, a_o, a_i, a_f, a_g = ops.split(inputs, 7, axis=-1)
             dh = carry[0] + u
             dc = carry[1] + dh * a_c
@@ -231,14 +237,14 @@ def _weight_gradient(states: Tensor, gradients: Tensor, kernel: Tensor) -> Tenso
     """Sum over frames and rows of the outer products, (N, H, gates·H)."""
     directions, units, width = kernel.shape
     left = ops.reshape(ops.transpose(states, (1, 3, 0, 2)), (directions, units, -1))
-    right = ops.reshape(
-        ops.transpose(gradients, (1, 0, 2, 3)), (directions, -1, width)
-    )
+    right = ops.reshape(ops.transpose(gradients, (1, 0, 2, 3)), (directions, -1, width))
     product = ops.matmul(ops.cast(left, kernel.dtype), ops.cast(right, kernel.dtype))
     return ops.cast(product, kernel.dtype)
 
 
-def _each_direction(initializer: keras.initializers.Initializer, shape: Shape, dtype):
+def _each_direction(
+    initializer: keras.initializers.Initializer, shape: Shape, dtype: str | None
+) -> Tensor:
     return ops.stack([initializer(shape[1:], dtype=dtype) for _ in range(shape[0])])
 
 
@@ -257,4 +263,4 @@ def _orthogonal(shape: Shape, dtype: str | None = None) -> Tensor:
 def _forget_gate_open(shape: Shape, dtype: str | None = None) -> Tensor:
     gates = ops.reshape(ops.arange(shape[-1]) // (shape[-1] // 4), shape[1:])
     row = ops.cast(gates == 1, dtype or "float32")
-    return ops.repeat(row[None], shape[0], axis=0)
+    return ops.stack([row] * shape[0])

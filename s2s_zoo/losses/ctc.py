@@ -5,6 +5,8 @@ and give the gradient in closed form: the loop is never differentiated, and long
 utterances keep float32 accuracy.
 """
 
+from typing import Any
+
 from keras import ops
 
 from s2s_zoo.layers.masking import sequence_mask
@@ -28,14 +30,13 @@ def ctc_loss(
         (B,) float32; 0, with no gradient, for transcripts their frames cannot hold.
     """
     fits = ctc_fits(lengths, targets, target_lengths)
-    loss = _loss(
+    return _loss(
         ops.cast(logits, "float32"),
         ops.cast(lengths, "int32"),
         ops.cast(targets, "int32"),
         ops.cast(target_lengths, "int32"),
         ops.cast(fits, "float32"),
     )
-    return loss
 
 
 def ctc_fits(lengths: Tensor, targets: Tensor, target_lengths: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ def _loss(
     )
     forward, backward, likelihood = _forward_backward(emissions, states, lengths, sizes)
 
-    def gradient(*args: Tensor, upstream: Tensor | None = None):
+    def gradient(*args: Tensor, upstream: Tensor | None = None) -> tuple[Tensor, ...]:
         scale = (args[0] if upstream is None else upstream) * weight
         occupancy = ops.softmax(forward + backward - emissions, axis=-1)
         occupancy = ops.transpose(occupancy, (1, 0, 2))
@@ -114,12 +115,10 @@ def _forward_backward(
     # one tensor: Keras' TensorFlow scan over several needs static T
     steps = ops.concatenate([both, ops.cast(active, "float32")], axis=-1)
 
-    def step(carry: tuple[Tensor, Tensor], inputs: Tensor):
+    def step(carry: tuple[Tensor, Tensor], inputs: Tensor) -> Any:
         variables, total = carry
         emission, on = inputs[:, :-1], inputs[:, -1:] > 0
-        entered = _log_add(
-            variables, _shift(variables, 1), _shift(variables, 2) + skip
-        )
+        entered = _log_add(variables, _shift(variables, 1), _shift(variables, 2) + skip)
         entered = entered + emission
         top = ops.max(entered, axis=-1, keepdims=True)
         new = (

@@ -7,7 +7,6 @@ looked up among the registered classes and their arguments are plain values.
 """
 
 import dataclasses
-
 import inspect
 import json
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import Any
 
 import h5py
 import keras
-
-import s2s_zoo
 
 from s2s_zoo.decoders.base import Decoder
 from s2s_zoo.encoders.base import Encoder
@@ -26,6 +23,7 @@ from s2s_zoo.features.spec_augment import SpecAugment
 from s2s_zoo.layers.base import ZooLayer, constructor_parameters
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS, TASKS
+from s2s_zoo.version import __version__
 
 WEIGHTS = "model.weights.h5"
 JSON_LIMIT = 1 << 20
@@ -39,10 +37,12 @@ def save_preset(model: Seq2Seq, directory: Path) -> None:
         parts["augmentation"] = model.augmentation
     config = {name: _describe(part) for name, part in parts.items()}
     _write_json(directory / "config.json", config)
-    _write_json(directory / "preprocessor.json", {"features": _describe(model.features)})
+    _write_json(
+        directory / "preprocessor.json", {"features": _describe(model.features)}
+    )
     _write_json(directory / "task.json", _describe_task(model.task))
     metadata = {
-        "s2s_zoo_version": s2s_zoo.__version__,
+        "s2s_zoo_version": __version__,
         "keras_version": keras.__version__,
         "parameter_count": model.count_params(),
     }
@@ -69,7 +69,9 @@ def load_preset(
     }
     unknown = sorted((set(config) | set(overrides)) - set(kinds))
     if unknown:
-        raise UserError(f"{directory}: parts are {', '.join(kinds)}. Received: {unknown}")
+        raise UserError(
+            f"{directory}: parts are {', '.join(kinds)}. Received: {unknown}"
+        )
     parts = {
         name: _make(kinds[name], {**part, **overrides.get(name, {})}, directory, name)
         for name, part in config.items()
@@ -109,7 +111,7 @@ def _make(
         raise UserError(f"{directory}: {name}: {error}") from error
 
 
-def _registered(name: Any) -> type[ZooLayer] | None:
+def _registered(name: Any) -> type[Any] | None:
     if not isinstance(name, str):
         return None
     PRESETS.names()  # loads the packages that register parts

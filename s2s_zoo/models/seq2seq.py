@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import keras
 
@@ -14,21 +14,11 @@ from s2s_zoo.registry import PRESETS
 from s2s_zoo.typing import EncoderOutput, Tensor
 
 
-class Task(Protocol):
-    """What a model is for: its loss and the way from raw input to raw output."""
-
-    def loss(self, target: dict[str, Tensor], output: dict[str, Tensor]) -> Tensor:
-        """Scalar loss of a batch."""
-
-    def generate(self, model: "Seq2Seq", inputs: Sequence[Any], **search: Any) -> list:
-        """Raw outputs of raw inputs, in their order."""
-
-
 class Seq2Seq(keras.Model):
     """A sequence-to-sequence model: *source → features → encoder → decoder*.
 
     Args:
-        task: loss, and raw inputs to raw outputs.
+        task: a `s2s_zoo.tasks.base.Task`: the loss, and raw inputs to raw outputs.
         features: from the raw signal to what the encoder reads.
         encoder: from features to memory.
         decoder: from memory to logits.
@@ -37,7 +27,7 @@ class Seq2Seq(keras.Model):
 
     def __init__(
         self,
-        task: Task,
+        task: Any,
         features: AudioFeatures,
         encoder: Encoder,
         decoder: Decoder,
@@ -93,7 +83,7 @@ class Seq2Seq(keras.Model):
             loss = loss + keras.ops.cast(penalty, "float32")
         return loss
 
-    def generate(self, inputs: Sequence[Any], **search: Any) -> list:
+    def generate(self, inputs: Sequence[Any], **search: Any) -> list[Any]:
         """Raw outputs of raw inputs: transcripts of audio files or waveforms."""
         return self.task.generate(self, inputs, **search)
 

@@ -44,9 +44,7 @@ class LARC(keras.optimizers.SGD):
         self.min_update = min_update
         self.epsilon = epsilon
 
-    def apply(
-        self, grads: Sequence[Tensor], trainable_variables: Any = None
-    ) -> Tensor:
+    def apply(self, grads: Sequence[Tensor], trainable_variables: Any = None) -> Tensor:
         variables = trainable_variables
         if variables is None:
             variables = self._trainable_variables

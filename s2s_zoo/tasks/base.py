@@ -18,6 +18,14 @@ Arrays = dict[str, NDArray[Any]]
 class Batches(Protocol):
     """Examples that can be planned and read in batches."""
 
+    @property
+    def unit_rate(self) -> float:
+        """Source units per second."""
+
+    @property
+    def unreadable(self) -> dict[str, str]:
+        """Why examples met so far could not be read, by name."""
+
     def plan(self, budget: float, buckets: int, shuffle: bool) -> BatchPlan:
         """Batches under a budget, in the units of the task."""
 
@@ -129,7 +137,9 @@ class Task(abc.ABC):
         """Raw outputs of raw inputs, with all there is to say about each."""
 
     @abc.abstractmethod
-    def generate(self, model: Seq2Seq, inputs: Sequence[Any], **search: Any) -> list:
+    def generate(
+        self, model: Seq2Seq, inputs: Sequence[Any], **search: Any
+    ) -> list[Any]:
         """Raw outputs of raw inputs, in their order."""
 
     @abc.abstractmethod

@@ -1,7 +1,7 @@
 """Speech recognition: characters from waveforms, by CTC."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -34,10 +34,12 @@ from s2s_zoo.registry import TASKS
 from s2s_zoo.search.ctc_greedy import ctc_greedy
 from s2s_zoo.search.words import Word, words
 from s2s_zoo.tasks.base import Evaluation, Selection, Task
+from s2s_zoo.tasks.serving import Input, Serving, Signature
 from s2s_zoo.typing import Tensor
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"
 BLOCK_SECONDS = 0.5
+SAMPLES = 3
 SIGNATURE = "ctc:greedy|case:lower|punctuation:none|wer:pooled|interval:bootstrap1000"
 
 
@@ -75,7 +77,7 @@ class SpeechToText(Task):
     sample_rate: int = 16000
     min_seconds: float = 0.1
     max_seconds: float = 16.7
-    augmentation: AudioAugmentation = AudioAugmentation()
+    augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
     buckets: int = 4
 
     @classmethod
@@ -198,7 +200,9 @@ class SpeechToText(Task):
         count = ops.sum(ops.cast(fits, "float32"))
         return ops.sum(losses) / ops.maximum(count, 1.0)
 
-    def generate(self, model: Seq2Seq, inputs: Sequence[Any], **search: Any) -> list:
+    def generate(
+        self, model: Seq2Seq, inputs: Sequence[Any], **search: Any
+    ) -> list[str]:
         """Transcripts of audio files or (S,) waveforms at `sample_rate`."""
         return [t.text for t in self.transcribe(model, inputs, **search)]
 
@@ -239,10 +243,12 @@ class SpeechToText(Task):
         result = [ops.convert_to_numpy(x) for x in ctc_greedy(**output)]
         seconds = self.frame_seconds(model)
         found = []
-        for tokens, size, *others in zip(*result, strict=True):
-            heard = [values[:size] for values in (tokens, *others)]
-            spoken = words(*heard, self.alphabet, seconds)
-            found.append(Transcription(self.decode(heard[0]), spoken))
+        for tokens, size, starts, ends, scores in zip(*result, strict=True):
+            heard = tokens[:size]
+            spoken = words(
+                heard, starts[:size], ends[:size], scores[:size], self.alphabet, seconds
+            )
+            found.append(Transcription(self.decode(heard), spoken))
         return found
 
     def frame_seconds(self, model: Seq2Seq) -> float:
@@ -287,11 +293,10 @@ class SpeechToText(Task):
             name: sum(counts[1:], start=counts[0]).rate
             for name, counts in counted.items()
         }
-        weights = [n for _, n in losses]
-        metrics["loss"] = float(np.average([loss for loss, _ in losses], weights=weights))
+        values, weights = zip(*losses, strict=True)
+        metrics["loss"] = float(np.average(values, weights=weights))
         confidence = {
-            name: bootstrap_interval(counts, seed=0)
-            for name, counts in counted.items()
+            name: bootstrap_interval(counts, seed=0) for name, counts in counted.items()
         }
         return Evaluation(metrics, confidence, len(outputs), SIGNATURE, outputs)
 
@@ -305,6 +310,56 @@ class SpeechToText(Task):
             }
             for item, found in zip(inputs, self.transcribe(model, inputs), strict=True)
         ]
+
+    def serving(self, model: Seq2Seq, examples: Sequence[Utterance] = ()) -> Serving:
+        """Waveforms to transcripts and to log-probabilities.
+
+        A model that learned from precomputed features, as the examples tell, takes
+        such features.
+        """
+        samples = self._samples(examples)
+        width = samples[0].shape[1:]
+
+        def batch(rows: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
+            source, lengths = pad(rows, len(rows), max(map(len, rows)), 0)
+            return {"source": source, "source_lengths": lengths}
+
+        return Serving(
+            model=model,
+            inputs={
+                "source": Input((None, None, *width), "float32"),
+                "source_lengths": Input((None,), "int32"),
+            },
+            signatures=_ctc_signatures(model),
+            pieces=tuple(self.alphabet),
+            samples=samples,
+            batch=batch,
+            description={
+                "task": self.name,
+                "alphabet": self.alphabet,
+                "blank": self.vocabulary_size,
+                "sample_rate": self.sample_rate,
+                "frame_seconds": self.frame_seconds(model),
+            },
+        )
+
+    def _samples(self, examples: Sequence[Utterance]) -> list[NDArray[np.float32]]:
+        """Three sources of different lengths: of the examples, or of noise."""
+        by_length = {
+            u.seconds: u.source
+            for u in examples
+            if self.min_seconds <= u.seconds <= self.max_seconds
+        }
+        seconds = sorted(by_length)
+        if len(seconds) >= SAMPLES:
+            chosen = (seconds[0], seconds[len(seconds) // 2], seconds[-1])
+            return [self._read(by_length[s]) for s in chosen]
+        if seconds:
+            whole = self._read(by_length[seconds[-1]])
+        else:
+            noise = np.random.default_rng(0).normal(0, 0.1, 2 * self.sample_rate)
+            whole = noise.astype(np.float32)
+        return [whole[: len(whole) * part // 4] for part in (2, 3, 4)]
 
     def picture(self, model: Seq2Seq, example: Utterance, path: Path) -> None:
         """Spectrogram, character probabilities over time, and transcript."""
@@ -324,6 +379,23 @@ class SpeechToText(Task):
             transcript=self.read_output(model, output)[0].text,
             reference=normalize_transcript(example.transcript, self.alphabet),
         )
+
+
+def _ctc_signatures(model: Seq2Seq) -> dict[str, Signature]:
+    """Greedy tokens, and what they were chosen by."""
+
+    def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        found = ctc_greedy(**model(inputs, training=False))
+        return {"tokens": found.tokens, "token_lengths": found.lengths}
+
+    def log_probabilities(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        output = model(inputs, training=False)
+        return {
+            "log_probabilities": ops.log_softmax(ops.cast(output["logits"], "float32")),
+            "lengths": mask_lengths(output["mask"]),
+        }
+
+    return {"serve": serve, "log_probabilities": log_probabilities}
 
 
 def _as_arguments(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

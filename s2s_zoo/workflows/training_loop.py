@@ -1,5 +1,6 @@
 """The loop over steps: train, validate, checkpoint, stop."""
 
+import contextlib
 import math
 import time
 from collections.abc import Iterator
@@ -95,12 +96,8 @@ class TrainingLoop:
         self._clock = time.perf_counter()
         self._waited_before = 0.0
         self._prefetcher = prefetcher
-        loaded = iter(prefetcher)
-        try:
-            for batch in order:
-                yield batch, next(loaded)
-        finally:
-            loaded.close()
+        with contextlib.closing(iter(prefetcher)) as loaded:
+            yield from zip(order, loaded, strict=True)
 
     def _step(self, batch: Batch, inputs: Any, target: Any) -> None:
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
@@ -203,7 +200,9 @@ class TrainingLoop:
             "loss": sum(recent) / len(recent),
             "learning_rate": report.learning_rate,
             "seconds": round(self.state.seconds, 3),
-            "audio_seconds_per_second": round(report.source_seconds / report.seconds, 2),
+            "audio_seconds_per_second": round(
+                report.source_seconds / report.seconds, 2
+            ),
             "data_wait_share": round(self.waited / self.trained, 4),
         }
         self.run.add_metrics(row)

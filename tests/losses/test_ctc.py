@@ -18,7 +18,9 @@ def batch(rng, rows, frames, tokens, classes):
 
 
 def torch_ctc(logits, lengths, targets, sizes):
-    torch = pytest.importorskip("torch", reason="the reference: pip install s2s-zoo[torch]")
+    torch = pytest.importorskip(
+        "torch", reason="the reference: pip install s2s-zoo[torch]"
+    )
     x = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
     loss = torch.nn.functional.ctc_loss(
         x.log_softmax(-1).transpose(0, 1),

@@ -1,0 +1,86 @@
+"""Whether an exported model says what the model itself says."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.tasks.serving import Serving
+
+TOLERANCE = 1e-4
+SHOWN = 3
+
+Arrays = dict[str, NDArray[Any]]
+Runner = Callable[[list[Arrays]], list[Arrays]]
+
+
+def compare(serving: Serving, run: Runner, tolerance: float = TOLERANCE) -> float:
+    """Run the exported model and the model itself on the same raw inputs.
+
+    Each sample goes through alone and all of them as one padded batch. Texts must
+    be those of `model.generate`, integers equal, floats within `tolerance`.
+
+    Args:
+        serving: the model and its samples.
+        run: runs the exported model on batches of inputs; the keys of its outputs
+            are `signature/output`.
+        tolerance: largest absolute difference.
+
+    Returns:
+        The largest absolute difference found.
+
+    Raises:
+        UserError: it is larger, or another output differs; names both values.
+    """
+    groups = [[sample] for sample in serving.samples] + [serving.samples]
+    batches = [serving.batch(group) for group in groups]
+    texts = serving.model.generate(serving.samples) if serving.pieces else []
+    problems, largest = [], 0.0
+    for i, (batch, found) in enumerate(zip(batches, run(batches), strict=True)):
+        expected = _outputs(serving, batch)
+        if texts:
+            expected["serve/text"] = np.array(texts[i : i + 1] or texts)
+        lengths = ", ".join(str(len(sample)) for sample in groups[i])
+        for key in sorted({*expected, *found}):
+            difference, problem = _difference(expected.get(key), found.get(key))
+            if problem or not difference <= tolerance:
+                problem = problem or f"by {difference:.3g}, more than {tolerance:g}"
+                problems.append(f"{key} on inputs of length {lengths}: {problem}")
+            largest = max(largest, difference)
+    if problems:
+        raise UserError(
+            "The exported model differs from the model itself, so it was removed: "
+            + "; ".join(problems[:SHOWN])
+        )
+    return largest
+
+
+def _outputs(serving: Serving, batch: Arrays) -> Arrays:
+    """What the model itself says, on the CPU, where float32 is exact."""
+    with keras.device("cpu:0"):
+        return {
+            f"{signature}/{name}": keras.ops.convert_to_numpy(value)
+            for signature, function in serving.signatures.items()
+            for name, value in function(batch).items()
+        }
+
+
+def _difference(
+    expected: NDArray[Any] | None, found: NDArray[Any] | None
+) -> tuple[float, str]:
+    """How far floats are apart, and in words what else differs."""
+    if expected is None or found is None:
+        return 0.0, "missing" if found is None else "unexpected"
+    if expected.shape != found.shape:
+        return 0.0, f"shape {found.shape} instead of {expected.shape}"
+    if np.issubdtype(expected.dtype, np.floating):
+        return float(np.max(np.abs(found - expected), initial=0.0)), ""
+    unequal = np.argwhere(expected != found)
+    if not len(unequal):
+        return 0.0, ""
+    first = tuple(unequal[0])
+    values = f"{found[first].item()!r} instead of {expected[first].item()!r}"
+    return 0.0, f"{values} at {[int(i) for i in first]}"

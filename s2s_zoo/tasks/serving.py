@@ -1,0 +1,65 @@
+"""What a task offers to be exported: from raw input to raw output in one graph."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.typing import Tensor
+
+Signature = Callable[[dict[str, Tensor]], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the graph.
+
+    Attributes:
+        shape: its dimensions, None for an unknown one.
+        dtype: its type.
+    """
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Serving:
+    """A model as functions of raw input, written in Keras operations alone.
+
+    Attributes:
+        model: its weights.
+        inputs: of every signature, by name.
+        signatures: outputs from inputs, by the name of the signature; `serve` is the
+            default one.
+        pieces: text of each token id; where there are any, `serve` also gives the
+            `text` of its `tokens`, whose ids below 0 are padding.
+        samples: raw inputs of different lengths, as `model.generate` takes them.
+        batch: raw inputs to the inputs of a signature.
+        description: what a client has to know besides, as JSON values.
+    """
+
+    model: Seq2Seq
+    inputs: dict[str, Input]
+    signatures: dict[str, Signature]
+    pieces: tuple[str, ...]
+    samples: list[NDArray[np.float32]]
+    batch: Callable[[Sequence[NDArray[np.float32]]], dict[str, NDArray[Any]]]
+    description: dict[str, Any]
+
+
+@runtime_checkable
+class Servable(Protocol):
+    """A task whose models can be exported."""
+
+    def serving(self, model: Seq2Seq, examples: Sequence[Any] = ()) -> Serving:
+        """The model from raw input to raw output.
+
+        Args:
+            model: what to export.
+            examples: as `Task.read` gives them; the samples are taken from these
+                where there are enough, and generated otherwise.
+        """
