@@ -22,11 +22,11 @@ PAPER = "https://arxiv.org/abs/1512.02595"
 L2 = 5e-4
 
 DEMO = {
-    "recipe.batch_seconds": 24.0,
-    "recipe.epochs": 6,
+    "recipe.batch_seconds": 16.0,
+    "recipe.epochs": 3,
     "recipe.schedule.initial_learning_rate": 1e-3,
-    "recipe.schedule.decay_steps": 300,
-    "encoder.dropout": 0.1,
+    "recipe.schedule.decay_steps": 35,
+    "encoder.dropout": 0.0,
 }
 
 deepspeech2_small = register_preset(

@@ -344,7 +344,7 @@ class SpeechToText(Task):
         )
 
     def _samples(self, examples: Sequence[Utterance]) -> list[NDArray[np.float32]]:
-        """Three sources of different lengths: of the examples, or of noise."""
+        """Three sources of different lengths: short to median examples, or noise."""
         by_length = {
             u.seconds: u.source
             for u in examples
@@ -352,7 +352,8 @@ class SpeechToText(Task):
         }
         seconds = sorted(by_length)
         if len(seconds) >= SAMPLES:
-            chosen = (seconds[0], seconds[len(seconds) // 2], seconds[-1])
+            shorter = seconds[: len(seconds) // 2 + 2]
+            chosen = (shorter[0], shorter[len(shorter) // 2], shorter[-1])
             return [self._read(by_length[s]) for s in chosen]
         if seconds:
             whole = self._read(by_length[seconds[-1]])

@@ -11,6 +11,7 @@ from s2s_zoo.decoders.ctc import CTCDecoder
 from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.typing import EncoderOutput
+from tests.gradients import compiled
 from tests.layers.test_convolution import (
     randomize,
     reference_row_convolution,
@@ -150,11 +151,11 @@ def test_logits_equal_pytorch(topology):
     rng = np.random.default_rng(1)
     x = rng.normal(size=(2, 13, 9)).astype("float32")
     mask = np.arange(13)[None] < lengths[:, None]
-    memory = encoder(x, mask)
+    memory = compiled(encoder)(x, mask)
     assert ops.convert_to_numpy(memory.mask).sum(1).tolist() == [
         encoder.output_lengths(n) for n in lengths
     ]
-    logits = ops.convert_to_numpy(decoder(None, memory))
+    logits = ops.convert_to_numpy(compiled(decoder)(None, memory))
     for row, length, found in zip(x, lengths, logits, strict=True):
         expected = pytorch_logits(row[:length], encoder, decoder)
         np.testing.assert_allclose(
@@ -179,7 +180,7 @@ def test_output_lengths_are_rounded_up_by_every_stride():
     assert encoder.time_stride == 6
     assert encoder.compute_output_shape((None, 13, 5)) == (None, expected[13], 2)
     encoder.build((None, None, 5))
-    memory = encoder(np.ones((1, 13, 5), "float32"), np.ones((1, 13), bool))
+    memory = compiled(encoder)(np.ones((1, 13, 5), "float32"), np.ones((1, 13), bool))
     assert memory.sequence.shape == (1, expected[13], 2)
 
 
@@ -192,7 +193,7 @@ def test_the_time_stride_of_every_preset(name):
 def test_dropout_between_recurrent_layers_and_after_the_dense_layer_only():
     encoder, _ = make(**TOPOLOGIES["no convolution"], dropout=0.5)
     x, mask = np.ones((1, 4, 9), "float32"), np.ones((1, 4), bool)
-    kept = ops.convert_to_numpy(encoder(x, mask).sequence)
+    kept = ops.convert_to_numpy(compiled(encoder)(x, mask).sequence)
     dropped = ops.convert_to_numpy(encoder(x, mask, training=True).sequence)
     survivors = dropped != 0
     assert 0 < survivors.sum() < (kept != 0).sum()

@@ -10,6 +10,7 @@ from s2s_zoo.layers.convolution import (
     SpectrogramConvolution,
     strided_lengths,
 )
+from tests.gradients import compiled
 from tests.pytorch_reference import import_torch
 
 LENGTHS = np.array([9, 4, 0, 7])
@@ -79,7 +80,7 @@ def test_spectrogram_convolution_equals_torch_without_padding(kernel, stride, ce
     layer.build((None, None, 6, 2))
     randomize(layer)
     x, mask = batch(10, 6, 2)
-    outputs, out_mask = (ops.convert_to_numpy(t) for t in layer(x, mask))
+    outputs, out_mask = (ops.convert_to_numpy(t) for t in compiled(layer)(x, mask))
     lengths = [-(-length // stride[0]) for length in LENGTHS]
     assert outputs.shape == (4, -(-10 // stride[0]), -(-6 // stride[1]), 3)
     assert out_mask.sum(1).tolist() == lengths
@@ -96,7 +97,7 @@ def test_parity_of_the_padding_changes_nothing():
     layer.build((None, None, 6, 2))
     randomize(layer)
     results = [
-        ops.convert_to_numpy(layer(*batch(frames, 6, 2))[0])[:, :5]
+        ops.convert_to_numpy(compiled(layer)(*batch(frames, 6, 2))[0])[:, :5]
         for frames in (9, 10, 11, 16)
     ]
     for other in results[1:]:
@@ -110,7 +111,7 @@ def test_row_convolution_equals_torch_without_padding(width, ceiling):
     layer.build((None, None, 4))
     randomize(layer)
     x, mask = batch(12, 4)
-    outputs = ops.convert_to_numpy(layer(x, mask))
+    outputs = ops.convert_to_numpy(compiled(layer)(x, mask))
     assert (outputs[~mask] == 0).all()
     for i in np.flatnonzero(LENGTHS):
         expected = reference_row_convolution(x[i, : LENGTHS[i]], layer)

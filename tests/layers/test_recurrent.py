@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from s2s_zoo.layers.recurrent import Recurrence
-from tests.gradients import value_and_gradients
+from tests.gradients import compiled, value_and_gradients
 from tests.pytorch_reference import (
     import_torch,
     recurrent_gradients,
@@ -36,7 +36,7 @@ def batch(lengths=LENGTHS, padding=0, seed=1):
 
 
 def run(layer, x, mask):
-    return ops.convert_to_numpy(layer(x, mask))
+    return ops.convert_to_numpy(compiled(layer)(x, mask))
 
 
 @pytest.mark.parametrize(("cell", "bidirectional"), KINDS)
@@ -71,7 +71,7 @@ def test_equals_the_gru_of_keras():
     biases = np.concatenate([bias.reshape(1, -1), recurrent_bias])
     reference.set_weights([kernel, recurrent, biases])
     x, mask = batch([7, 7, 7])
-    expected = ops.convert_to_numpy(reference(x))
+    expected = ops.convert_to_numpy(compiled(reference)(x))
     np.testing.assert_allclose(run(layer, x, mask), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -118,7 +118,7 @@ def test_the_state_is_float32_under_mixed_policies(cell, policy):
     x, mask = np.zeros((1, 200, 1), "float32"), np.ones((1, 200), bool)
     module = recurrent_module([kernel, recurrent, *biases], cell, False)
     expected = run_packed(module, torch.zeros((1, 200, 1), dtype=torch.float64), [200])
-    result = layer(x, mask)
+    result = compiled(layer)(x, mask)
     assert keras.backend.standardize_dtype(result.dtype) == policy[len("mixed_") :]
     found = ops.convert_to_numpy(ops.cast(result, "float32"))
     rounding = 2.0**-8 if policy == "mixed_bfloat16" else 2.0**-11
