@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory
 
 LOG_EVERY = 10
+OUT_OF_MEMORY = re.compile("RESOURCE_EXHAUSTED|OOM when allocating|out of memory")
 
 
 @dataclass
@@ -101,7 +103,7 @@ class TrainingLoop:
 
     def _step(self, batch: Batch, inputs: Any, target: Any) -> None:
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        logs = self.model.train_on_batch(inputs, target, return_dict=True)
+        logs = self._update(inputs, target)
         loss = float(logs["loss"])
         state = self.state
         state.step += 1
@@ -122,6 +124,18 @@ class TrainingLoop:
         self.reporter.stepped(report)
         self._log(report)
         self._tell_unreadable()
+
+    def _update(self, inputs: Any, target: Any) -> dict[str, float]:
+        try:
+            return self.model.train_on_batch(inputs, target, return_dict=True)
+        except Exception as error:  # each backend has its own out-of-memory error
+            if not OUT_OF_MEMORY.search(str(error)):
+                raise
+            shape = tuple(inputs["source"].shape)
+            raise UserError(
+                f"Out of memory in a batch of shape {shape}, the largest of the plan: "
+                "lower recipe.batch_seconds"
+            ) from error
 
     def _check_loss(self, loss: float, batch: Batch) -> None:
         if math.isfinite(loss) or self.preset.recipe.precision == "mixed_float16":
@@ -210,10 +224,14 @@ class TrainingLoop:
             self.events.add_scalar(f"train/{name}", row[name], report.step)
 
     def _draw(self) -> None:
-        plot_training(self.run.plots / "training.png", self.run.read_metrics())
-        self.preset.task.picture(
-            self.model, self.validation[0], self.run.plots / "example.png"
-        )
+        plots = self.run.plots
+        try:
+            plot_training(plots / "training.png", self.run.read_metrics())
+            self.preset.task.picture(
+                self.model, self.validation[0], plots / "example.png"
+            )
+        except OSError as error:
+            self.reporter.note(f"No pictures: {error}")
 
     def _result(self, interrupted: bool) -> TrainingResult:
         state, recent = self.state, self.losses[-50:]

@@ -1,0 +1,63 @@
+"""`s2s-zoo export` serves from TensorFlow what any backend trained."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from s2s_zoo.cli import export as verb
+from s2s_zoo.errors import UserError
+from s2s_zoo.export.savedmodel import run_saved_model
+from s2s_zoo.registry import PRESETS
+
+
+def call(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "s2s_zoo.cli", "export", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
+    )
+
+
+def test_exports_what_this_backend_wrote(tmp_path):
+    pytest.importorskip("tensorflow", reason="it writes SavedModels")
+    keras.utils.set_random_seed(1)
+    model = PRESETS.get("deepspeech2_small").scaled().build()
+    run, output = tmp_path / "run", tmp_path / "served"
+    model.save_to_preset(run / "preset")
+
+    done = call(run, "--output", output, "--json")
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {"format", "path", "max_abs_difference"}
+    assert (result["format"], result["path"]) == ("savedmodel", str(output))
+    assert result["max_abs_difference"] <= 1e-4
+
+    rng = np.random.default_rng(5)
+    rows = [rng.normal(0, 0.1, n).astype(np.float32) for n in (9000, 21000)]
+    batch = model.task.serving(model).batch(rows)
+    found = run_saved_model(output, [batch])[0]
+    scores = keras.ops.log_softmax(model(batch, training=False)["logits"])
+    np.testing.assert_allclose(
+        found["log_probabilities/log_probabilities"],
+        keras.ops.convert_to_numpy(scores),
+        atol=1e-4,
+    )
+    assert found["serve/text"].tolist() == model.generate(rows)
+
+    again = call(run, "--output", output)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert f"Error: {output} exists" in again.stderr
+    assert "Traceback" not in again.stderr
+
+
+def test_without_tensorflow(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install tensorflow"):
+        verb._start_tensorflow()

@@ -1,0 +1,144 @@
+"""A user's mistake ends in one clear message, before anything long starts."""
+
+import shutil
+
+import pytest
+
+from tests.cli.conftest import settings_options
+
+
+def test_unknown_preset_names_close_ones(zoo):
+    code, _, err = zoo("train", "deepspeach2-small")
+    assert code == 1
+    assert "deepspeech2_small" in err
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("encoder.rnn_layer=3", "encoder.rnn_layers"),
+        ("recipe.epochs=many", "recipe.epochs"),
+        ("recipe.schedule.initial_learning_rate=-1", "above 0"),
+        ("recipe.batch_seconds=0", "above 0"),
+        ("recipe.precision=float64", "mixed_float16"),
+        ("nonsense", "PATH=VALUE"),
+    ],
+)
+def test_wrong_settings(zoo, corpus, tmp_path, setting, expected):
+    run = tmp_path / "run"
+    code, _, err = zoo(
+        *("train", "deepspeech2-small", "--data", corpus, "--run-dir", run),
+        *("--set", setting),
+    )
+    assert code == 1
+    assert expected in err
+    assert not (run / "run.json").exists()
+
+
+def test_misuse_exits_with_2(zoo):
+    assert zoo("train")[0] == 2
+    assert zoo("dance")[0] == 2
+    assert zoo("train", "deepspeech2-small", "--epochs", "0")[0] == 2
+
+
+def test_an_existing_run_is_refused(zoo, trained, corpus):
+    code, _, err = zoo("train", "deepspeech2-small", "--run-dir", trained)
+    assert code == 1
+    assert "--resume" in err
+
+
+def test_resume_needs_a_run(zoo, tmp_path):
+    code, _, err = zoo("train", "deepspeech2-small", "--resume")
+    assert code == 1
+    assert "--run-dir" in err
+    missing = tmp_path / "none"
+    code, _, err = zoo("train", "deepspeech2-small", "--run-dir", missing, "--resume")
+    assert code == 1
+    assert "nothing to resume" in err
+
+
+def test_a_resumed_run_keeps_its_settings(zoo, trained):
+    code, _, err = zoo(
+        *("train", "deepspeech2-large", "--run-dir", trained, "--resume")
+    )
+    assert code == 1
+    assert "deepspeech2_small" in err
+
+
+def test_characters_outside_the_alphabet_are_listed(zoo, corpus, tmp_path):
+    other = tmp_path / "corpus"
+    shutil.copytree(corpus, other)
+    manifest = other / "train.csv"
+    manifest.write_text(manifest.read_text().replace(",a", ",7").replace("b", "%"))
+    code, _, err = zoo(
+        *("train", "deepspeech2-small", "--data", other),
+        *("--run-dir", tmp_path / "run", *settings_options()),
+    )
+    assert code == 1
+    assert "'%'" in err
+    assert "times" in err
+
+
+def test_damaged_audio_is_left_out_by_name(zoo, corpus, tmp_path):
+    other = tmp_path / "corpus"
+    shutil.copytree(corpus, other)
+    (other / "train_0.wav").write_bytes(b"")
+    (other / "train_1.wav").write_bytes(b"<html>not audio</html>")
+    code, _, err = zoo(
+        *("train", "deepspeech2-small", "--data", other, "--max-steps", 4),
+        *("--run-dir", tmp_path / "run", *settings_options()),
+    )
+    assert code == 0, err
+    assert "train_0.wav left out" in err
+    assert "train_1.wav left out" in err
+
+
+def test_an_impossible_transcript_is_left_out_by_name(zoo, corpus, tmp_path):
+    other = tmp_path / "corpus"
+    shutil.copytree(corpus, other)
+    manifest = other / "train.csv"
+    lines = manifest.read_text().splitlines()
+    cells = lines[1].split(",")
+    cells[2] = "a" * 400
+    manifest.write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]) + "\n")
+    code, _, err = zoo(
+        *("train", "deepspeech2-small", "--data", other, "--max-steps", 1),
+        *("--run-dir", tmp_path / "run", *settings_options()),
+    )
+    assert code == 0, err
+    assert "fewer frames than its transcript needs" in err
+    assert cells[0] in err
+
+
+def test_infer_names_what_it_cannot_read(zoo, trained, tmp_path):
+    broken = tmp_path / "broken.wav"
+    broken.write_bytes(b"RIFF")
+    code, _, err = zoo("infer", trained, broken)
+    assert code == 1
+    assert str(broken) in err
+    code, _, err = zoo("infer", trained)
+    assert code == 1
+    assert "--input" in err
+
+
+def test_no_run_yet(zoo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = zoo("evaluate")
+    assert code == 1
+    assert "s2s-zoo train" in err
+
+
+def test_the_demo_without_its_extra_says_both_ways_to_go_on(zoo, monkeypatch, tmp_path):
+    monkeypatch.setenv("S2S_ZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
+    code, _, err = zoo("train", "deepspeech2-small", "--run-dir", tmp_path / "run")
+    assert code == 1
+    assert "s2s-zoo[demo]" in err
+    assert "--data" in err
+
+
+def test_an_unknown_backend(zoo, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "theano")
+    code, _, err = zoo("list")
+    assert code == 1
+    assert "theano" in err

@@ -1,0 +1,87 @@
+"""What the comparison of an export with its model accepts and refuses."""
+
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.export.comparison import compare
+from s2s_zoo.tasks.serving import Input, Serving
+
+SAMPLES = [np.full(n, n, np.float32) for n in (1, 2, 4)]
+
+
+def batch(rows):
+    size = max(map(len, rows))
+    source = np.stack([np.pad(row, (0, size - len(row))) for row in rows])
+    return {"source": source}
+
+
+def sums(inputs):
+    return {
+        "sums": keras.ops.sum(keras.ops.convert_to_tensor(inputs["source"]), axis=1)
+    }
+
+
+SERVING = Serving(
+    model=SimpleNamespace(generate=lambda rows: [str(len(row)) for row in rows]),
+    inputs={"source": Input((None, None), "float32")},
+    signatures={"serve": sums},
+    pieces=("a",),
+    samples=SAMPLES,
+    batch=batch,
+    description={},
+)
+
+
+def run(batches, error=0.0, **others):
+    def outputs(inputs):
+        found = inputs["source"].sum(axis=1)
+        texts = np.array([str(int(value**0.5)) for value in found])
+        found[-1] += error
+        return {"serve/sums": found, "serve/text": texts, **others}
+
+    return [outputs(inputs) for inputs in batches]
+
+
+def test_each_sample_alone_and_all_together():
+    seen = []
+    compare(SERVING, lambda batches: run(seen := batches) if not seen else [])
+    shapes = []
+    compare(SERVING, lambda b: shapes.extend(x["source"].shape for x in b) or run(b))
+    assert shapes == [(1, 1), (1, 2), (1, 4), (3, 4)]
+
+
+def test_largest_difference_is_reported():
+    assert compare(SERVING, run) == 0.0
+    found = compare(SERVING, lambda b: run(b, error=2.0**-14))
+    assert found == 2.0**-14
+
+
+@pytest.mark.parametrize("error", [1e-3, np.nan, np.inf])
+def test_floats_apart_are_refused(error):
+    with pytest.raises(UserError, match=r"serve/sums on inputs of length 1: by "):
+        compare(SERVING, lambda b: run(b, error=error))
+
+
+def test_another_text_is_refused():
+    def garbled(batches):
+        found = run(batches)
+        found[3]["serve/text"][1] = "x"
+        return found
+
+    message = r"serve/text on inputs of length 1, 2, 4: 'x' instead of '2' at \[1\]"
+    with pytest.raises(UserError, match=message):
+        compare(SERVING, garbled)
+
+
+def test_another_output_is_refused():
+    with pytest.raises(UserError, match="serve/more on inputs of length 1: unexpected"):
+        compare(SERVING, lambda b: run(b, **{"serve/more": np.zeros(1)}))
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(UserError, match=r"shape \(2,\) instead of \(1,\)"):
+        compare(SERVING, lambda b: run(b, **{"serve/sums": np.zeros(2)}))
