@@ -60,7 +60,7 @@ class Registry(Generic[T]):
         self._load()
         key = canonical(name)
         if key not in self._entries:
-            raise UserError(self._unknown(name))
+            raise UserError(self.unknown(name))
         return self._entries[key]
 
     def names(self) -> list[str]:
@@ -75,7 +75,9 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return (self._entries[name] for name in self.names())
 
-    def _unknown(self, name: str) -> str:
+    def unknown(self, name: str) -> str:
+        """What a message says about a name that is none: close ones and all."""
+        self._load()
         close = difflib.get_close_matches(canonical(name), self._entries, n=3)
         hint = f" Did you mean {' or '.join(close)}?" if close else ""
         return f"No {self.kind} {name!r}.{hint} All: {', '.join(sorted(self._entries))}"

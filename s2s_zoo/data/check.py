@@ -14,14 +14,9 @@ from typing import Any
 import numpy as np
 
 from s2s_zoo.data.audio import EmptyAudioError, decode_audio
-from s2s_zoo.data.manifests import (
-    FEATURE_RATE,
-    Utterance,
-    is_features,
-    load_features,
-    normalize_transcript,
-    unknown_characters,
-)
+from s2s_zoo.data.manifests import Utterance, is_features
+from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
+from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
 
 KINDS = {

@@ -9,10 +9,6 @@ import logging
 import math
 import os
 import re
-import threading
-import unicodedata
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,14 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from s2s_zoo.data.audio import AudioError, probe_audio
+from s2s_zoo.data.precomputed import FEATURE_RATE, feature_keys
 from s2s_zoo.errors import UserError
-
-FEATURE_RATE = 100.0
-"""Frames per second of precomputed features."""
 
 AUDIO_COLUMNS = ("wav_filename", "transcript")
 FEATURE_COLUMNS = ("utt", "frames", "transcript")
@@ -41,8 +32,6 @@ _ACCEPTED = (
     "a LibriSpeech split (*/*/*.trans.txt); an LJSpeech directory (metadata.csv)"
 )
 _UNKNOWN_SECONDS = -1.0
-_MAX_FEATURE_BYTES = 1 << 30
-_OPEN_ARCHIVES = 8
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _LJ_FOLDERS = ("wavs", "flac", ".")
 
@@ -229,125 +218,9 @@ def measure(utterances: Iterable[Utterance]) -> list[Utterance]:
     return known
 
 
-def normalize_transcript(text: str, alphabet: str) -> str:
-    """Fold a transcript towards an alphabet.
-
-    Characters of the alphabet stay. Others are folded to lower-case ASCII by NFKD
-    decomposition, what has no ASCII form is dropped, and white space is collapsed,
-    as in OpenSeq2Seq's `scripts/import_librivox.py`. Beyond that script, a
-    typographic apostrophe becomes "'", case follows the alphabet, and letters and
-    digits without ASCII form stay, so that `unknown_characters` can report them.
-    """
-    folded = "".join(
-        _fold(character, alphabet) for character in unicodedata.normalize("NFC", text)
-    )
-    return " ".join(folded.split())
-
-
-def unknown_characters(texts: Iterable[str], alphabet: str) -> Counter[str]:
-    """How often each character outside `alphabet` occurs in `texts`."""
-    counts: Counter[str] = Counter()
-    for text in texts:
-        counts.update(text)
-    return Counter({c: n for c, n in counts.items() if c not in set(alphabet)})
-
-
 def is_features(utterance: Utterance) -> bool:
     """Whether the source is precomputed features and not an audio file."""
     return ".npz#" in utterance.source
-
-
-def load_features(source: str) -> npt.NDArray[np.float32]:
-    """Read precomputed features; safe to call from several threads.
-
-    Args:
-        source: "/abs/archive.npz#key".
-
-    Returns:
-        Features (T, D).
-
-    Raises:
-        UserError: no such archive or key, or the array is not a finite matrix.
-    """
-    place, _, key = source.rpartition(".npz#")
-    path = Path(f"{place}.npz")
-    content = io.BytesIO(_archive(path).read(key))
-    try:
-        return _parse_matrix(content)
-    except ValueError as error:
-        raise UserError(f"{source}: {error}") from error
-
-
-class _Archive:
-    """An open .npz file that several threads may read."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = threading.Lock()
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"{path}: not a readable .npz archive: {error}") from error
-        names = (name for name in self._zip.namelist() if name.endswith(".npy"))
-        self.keys = frozenset(name.removesuffix(".npy") for name in names)
-
-    def read(self, key: str) -> bytes:
-        if key not in self.keys:
-            raise UserError(f"{self.path}: no array {key!r}")
-        member = self._zip.getinfo(f"{key}.npy")
-        if member.file_size > _MAX_FEATURE_BYTES:
-            raise UserError(f"{self.path}: array {key!r} claims {member.file_size} B")
-        try:
-            with self._lock:
-                return self._zip.read(member)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            RuntimeError,
-        ) as error:
-            raise UserError(
-                f"{self.path}: array {key!r} is damaged: {error}"
-            ) from error
-
-
-def _archive(path: Path) -> _Archive:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    with _archives_lock:
-        return _open_archive(path, status.st_mtime_ns, status.st_size, os.getpid())
-
-
-_archives_lock = threading.Lock()
-
-
-@functools.lru_cache(maxsize=_OPEN_ARCHIVES)
-def _open_archive(path: Path, modified: int, size: int, process: int) -> _Archive:
-    """The open archive of a version of a file; a forked process opens its own."""
-    del modified, size, process
-    return _Archive(path)
-
-
-def _parse_matrix(content: io.BytesIO) -> npt.NDArray[np.float32]:
-    """Parse .npy bytes, allocating no more than they hold."""
-    version = np.lib.format.read_magic(content)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(content)
-    else:
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(content)
-    if dtype.kind not in "fiu" or len(shape) != 2 or 0 in shape:
-        raise ValueError(f"want numbers (T, D), received {dtype} {shape}")
-    data = content.read()
-    if len(data) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{len(data)} bytes are not {dtype} {shape}")
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-    features = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(features).all():
-        raise ValueError("features are NaN or infinite")
-    return features
 
 
 def _seconds_of(source: str) -> float | AudioError:
@@ -497,7 +370,7 @@ def _feature_utterances(path: Path, rows: Iterable[_Row]) -> Iterator[Utterance]
         )
     root = _Root(path.parent, allow_outside=False)
     archive = root.locate(archives[0].name, _Row(str(path), {}))
-    keys = _archive(archive).keys
+    keys = feature_keys(archive)
     for row in rows:
         key = row.text("utt")
         if key not in keys:
@@ -556,23 +429,3 @@ def _written_row(utterance: Utterance, root: _Root) -> list[str]:
     seconds = repr(utterance.seconds)
     name = root.name(source)
     return [name, str(size), utterance.transcript, seconds, utterance.speaker]
-
-
-def _fold(character: str, alphabet: str) -> str:
-    """What becomes of one character of a transcript."""
-    if character in alphabet:
-        return character
-    if character == "\u2019" and "'" in alphabet:
-        return "'"
-    decomposed = unicodedata.normalize("NFKD", character)
-    folded = decomposed.encode("ascii", "ignore").decode()
-    if not folded and character.isalnum():
-        folded = character
-    return "".join(_cased(letter, alphabet) for letter in folded.lower())
-
-
-def _cased(letter: str, alphabet: str) -> str:
-    """The lower-case letter, or the upper-case one where the alphabet has only that."""
-    upper = letter.upper()
-    is_upper = letter not in alphabet and len(upper) == 1 and upper in alphabet
-    return upper if is_upper else letter

@@ -9,13 +9,9 @@ from numpy.typing import NDArray
 
 from s2s_zoo.data.audio import read_audio
 from s2s_zoo.data.augmentation import AudioAugmentation
-from s2s_zoo.data.manifests import (
-    FEATURE_RATE,
-    Utterance,
-    is_features,
-    load_features,
-)
+from s2s_zoo.data.manifests import Utterance, is_features
 from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.errors import UserError
 
 Arrays = dict[str, NDArray[Any]]

@@ -1,12 +1,15 @@
 """The contract of decoders."""
 
+import abc
+
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.typing import EncoderOutput, Tensor
 
 
-class Decoder(ZooLayer):
+class Decoder(ZooLayer, abc.ABC):
     """Turns the memory of an encoder into scores of the target."""
 
+    @abc.abstractmethod
     def call(
         self,
         targets: Tensor | None,
@@ -18,4 +21,3 @@ class Decoder(ZooLayer):
         Returns:
             (B, U, V) float32 logits; for CTC (B, T, V+1), and targets are not read.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no call")

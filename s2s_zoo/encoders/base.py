@@ -1,16 +1,19 @@
 """The contract of encoders."""
 
+import abc
+
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.typing import EncoderOutput, Tensor
 
 
-class Encoder(ZooLayer):
+class Encoder(ZooLayer, abc.ABC):
     """Turns a padded source into the memory a decoder reads.
 
     Padding and neighbours never change a result: the output of an example is the
     same whatever the batch, the bucket or the padding.
     """
 
+    @abc.abstractmethod
     def call(
         self, inputs: Tensor, mask: Tensor, training: bool | None = None
     ) -> EncoderOutput:
@@ -19,7 +22,6 @@ class Encoder(ZooLayer):
         Returns:
             Sequence (B, T', D') with its mask (B, T'), T' = `output_lengths(T)`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no call")
 
     @property
     def time_stride(self) -> int:

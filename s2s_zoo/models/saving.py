@@ -9,6 +9,7 @@ looked up among the registered classes and their arguments are plain values.
 import dataclasses
 import inspect
 import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,21 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.features.base import AudioFeatures
 from s2s_zoo.features.spec_augment import SpecAugment
 from s2s_zoo.layers.base import ZooLayer, constructor_parameters
+from s2s_zoo.models.argument_types import accepts, shown
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS, TASKS
 from s2s_zoo.version import __version__
 
 WEIGHTS = "model.weights.h5"
 JSON_LIMIT = 1 << 20
+SLACK = 10_000
+H5_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
+KINDS: dict[str, type[ZooLayer]] = {
+    "features": AudioFeatures,
+    "encoder": Encoder,
+    "decoder": Decoder,
+    "augmentation": SpecAugment,
+}
 
 
 def save_preset(model: Seq2Seq, directory: Path) -> None:
@@ -56,30 +66,50 @@ def load_preset(
     """The model `save_preset` wrote; see `Seq2Seq.from_preset`."""
     if not (directory / "config.json").is_file():
         raise UserError(
-            "A preset is a registered name or a directory with a config.json. "
-            f"Names: {', '.join(PRESETS.names())}. Received: {directory}"
+            f"{directory} is no directory with a config.json. "
+            f"{PRESETS.unknown(str(directory))}"
         )
+    parts = _read_parts(directory, overrides)
+    task = _load_task(directory / "task.json")
+    weights = directory / WEIGHTS
+    if load_weights is False or not (load_weights or weights.is_file()):
+        return _assemble(directory, task, parts)
+    with keras.StatelessScope(initialize_variables=False):
+        parameters = _assemble(directory, task, parts).count_params()
+    _check_weights_file(weights, parameters)
+    model = _assemble(directory, task, parts)
+    _load_weights(model, weights)
+    return model
+
+
+def _read_parts(
+    directory: Path, overrides: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
     config = _read_json(directory / "config.json")
     config.update(_read_json(directory / "preprocessor.json"))
-    kinds: dict[str, type[ZooLayer]] = {
-        "features": AudioFeatures,
-        "encoder": Encoder,
-        "decoder": Decoder,
-        "augmentation": SpecAugment,
-    }
-    unknown = sorted((set(config) | set(overrides)) - set(kinds))
+    unknown = sorted((set(config) | set(overrides)) - set(KINDS))
     if unknown:
         raise UserError(
-            f"{directory}: parts are {', '.join(kinds)}. Received: {unknown}"
+            f"{directory}: parts are {', '.join(KINDS)}. Received: {unknown}"
         )
-    parts = {
-        name: _make(kinds[name], {**part, **overrides.get(name, {})}, directory, name)
-        for name, part in config.items()
+    for name in [*config, *(k for k in KINDS if k != "augmentation")]:
+        if not isinstance(config.get(name), dict):
+            raise UserError(
+                f"{directory}: {name!r} is an object naming a part and its arguments. "
+                f"Received: {config.get(name)!r}"
+            )
+    return {name: {**part, **overrides.get(name, {})} for name, part in config.items()}
+
+
+def _assemble(directory: Path, task: Any, parts: dict[str, dict[str, Any]]) -> Seq2Seq:
+    made = {
+        name: _make(KINDS[name], part, directory, name) for name, part in parts.items()
     }
-    model = Seq2Seq(_load_task(directory / "task.json"), **parts)
-    model.build()
-    if load_weights is not False:
-        _load_weights(model, directory / WEIGHTS, required=load_weights is True)
+    model = Seq2Seq(task, **made)
+    try:
+        model.build()
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{directory}: {error}") from error
     return model
 
 
@@ -105,10 +135,22 @@ def _make(
         raise UserError(
             f"{directory}: {name} takes {', '.join(accepted)}. Received: {unknown}"
         )
+    _check_types(f"{directory}: {name}", constructor_parameters(cls), arguments)
     try:
         return cls(**arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{directory}: {name}: {error}") from error
+
+
+def _check_types(
+    where: str, parameters: Mapping[str, inspect.Parameter], values: dict[str, Any]
+) -> None:
+    for key, value in values.items():
+        annotation = parameters[key].annotation if key in parameters else Any
+        if annotation is not Any and not accepts(annotation, value):
+            raise UserError(
+                f"{where}.{key} is of type {shown(annotation)}. Received: {value!r}"
+            )
 
 
 def _registered(name: Any) -> type[Any] | None:
@@ -129,8 +171,12 @@ def _load_task(path: Path) -> Any:
     if name not in TASKS:
         known = ", ".join(TASKS.names())
         raise UserError(f"{path}: 'task' is one of {known}. Received: {name}")
+    cls = TASKS.get(name)
+    parameters = dict(inspect.signature(cls).parameters)
+    plain = {k: v for k, v in described.items() if not isinstance(v, dict)}
+    _check_types(str(path), parameters, plain)
     try:
-        return TASKS.get(name).from_settings(described)
+        return cls.from_settings(described)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -144,36 +190,58 @@ def _save_weights(model: Seq2Seq, path: Path) -> None:
         model.optimizer = optimizer
 
 
-def _load_weights(model: Seq2Seq, path: Path, required: bool) -> None:
-    if not path.is_file():
-        if required:
-            raise UserError(f"No weights: {path} does not exist")
-        return
+def _load_weights(model: Seq2Seq, path: Path) -> None:
     try:
-        _check_weights_file(path, model.count_params())
         model.load_weights(path)
-    except (OSError, ValueError, KeyError) as error:
+    except H5_ERRORS as error:
         raise UserError(f"{path} does not fit this model: {error}") from error
 
 
 def _check_weights_file(path: Path, parameters: int) -> None:
-    """Refuse links out of the file and more data than the model holds."""
-    stored = 0
-    with h5py.File(path, "r") as file:
-        pending = [file]
-        while pending:
-            group = pending.pop()
-            for name in group:
-                link = group.get(name, getlink=True)
-                if not isinstance(link, h5py.HardLink):
-                    raise ValueError(f"{group.name}/{name} is a link")
-                item = group[name]
-                if isinstance(item, h5py.Group):
-                    pending.append(item)
-                else:
-                    stored += item.size
-    if stored > parameters + 10_000:
-        raise ValueError(f"it holds {stored:,} numbers, the model {parameters:,}")
+    """Refuse links out of the file and another amount of data than the model holds.
+
+    Raises:
+        UserError: no such file, or it is refused.
+    """
+    if not path.is_file():
+        raise UserError(f"No weights: {path} does not exist")
+    try:
+        with h5py.File(path, "r") as file:
+            stored = sum(item.nbytes for item in _datasets(file)) // 4
+    except H5_ERRORS as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if abs(stored - parameters) > SLACK:
+        raise UserError(
+            f"{path} does not fit this model: it holds {stored:,} numbers, the model "
+            f"{parameters:,}"
+        )
+
+
+def _datasets(file: h5py.File) -> Iterator[h5py.Dataset]:
+    """All datasets of a tree whose data lies in this file.
+
+    Raises:
+        ValueError: a link, a group met twice, or data in another file.
+    """
+    pending, met = [file["/"]], {hash(file["/"].id)}
+    while pending:
+        group = pending.pop()
+        for name in group:
+            where = f"{group.name}/{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{where} is a link")
+            item = group[name]
+            if hash(item.id) in met:
+                raise ValueError(f"{where} is in it twice")
+            met.add(hash(item.id))
+            if isinstance(item, h5py.Group):
+                pending.append(item)
+            elif not isinstance(item, h5py.Dataset):
+                raise ValueError(f"{where} is neither group nor dataset")
+            elif item.external or item.is_virtual:
+                raise ValueError(f"{where} lies in another file")
+            else:
+                yield item
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
@@ -185,7 +253,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         if path.stat().st_size > JSON_LIMIT:
             raise ValueError(f"larger than {JSON_LIMIT} bytes")
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: {error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} holds a JSON object. Received: {type(value).__name__}")
@@ -194,4 +262,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def copy_weights(model: Seq2Seq, directory: Path) -> None:
     """Load the weights of a preset directory of the same architecture into `model`."""
-    _load_weights(model, directory / WEIGHTS, required=True)
+    _check_weights_file(directory / WEIGHTS, model.count_params())
+    _load_weights(model, directory / WEIGHTS)

@@ -12,15 +12,10 @@ from numpy.typing import NDArray
 from s2s_zoo.data.audio import read_audio
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.corpora.resolve import read_data
-from s2s_zoo.data.manifests import (
-    FEATURE_RATE,
-    Utterance,
-    is_features,
-    load_features,
-    normalize_transcript,
-    unknown_characters,
-)
+from s2s_zoo.data.manifests import Utterance, is_features
+from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.data.speech import SpeechBatches, pad
+from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.losses.ctc import ctc_fits, ctc_loss

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import Evaluation
 from s2s_zoo.workflows.reporting import Reporter
@@ -53,10 +53,7 @@ def evaluate(
 
 
 def _write_outputs(path: Path, evaluation: Evaluation) -> None:
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow(["name", "reference", "output"])
-            writer.writerows(evaluation.outputs)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error}") from error
+    with writing(path), path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(["name", "reference", "output"])
+        writer.writerows(evaluation.outputs)

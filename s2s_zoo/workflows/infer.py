@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.workflows.run_directory import find_run
 
@@ -31,8 +31,6 @@ def infer(
     results = model.task.infer(model, inputs)
     if output is not None:
         lines = "".join(f"{result['output']}\n" for result in results)
-        try:
+        with writing(Path(output)):
             Path(output).write_text(lines, encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"{output} cannot be written: {error}") from error
     return results

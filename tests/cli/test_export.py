@@ -9,8 +9,8 @@ import sys
 import keras
 import numpy as np
 import pytest
-
 from s2s_zoo.cli import export as verb
+
 from s2s_zoo.errors import UserError
 from s2s_zoo.export.savedmodel import run_saved_model
 from s2s_zoo.registry import PRESETS

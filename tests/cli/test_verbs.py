@@ -30,7 +30,14 @@ def test_train_json(zoo, corpus, tmp_path):
     from tests.cli.conftest import settings_options
 
     code, out, err = zoo(
-        *("train", "deepspeech2_small", "--data", corpus, "--run-dir", tmp_path / "run"),
+        *(
+            "train",
+            "deepspeech2_small",
+            "--data",
+            corpus,
+            "--run-dir",
+            tmp_path / "run",
+        ),
         *("--max-steps", 2, "--json", *settings_options()),
     )
     assert code == 0, err
@@ -64,7 +71,9 @@ def test_infer(zoo, trained, corpus, tmp_path):
         assert 0 <= word["confidence"] <= 1
 
 
-def test_infer_without_a_run_takes_the_newest(zoo, trained, corpus, monkeypatch, tmp_path):
+def test_infer_without_a_run_takes_the_newest(
+    zoo, trained, corpus, monkeypatch, tmp_path
+):
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "tiny").symlink_to(trained)
     monkeypatch.chdir(tmp_path)

@@ -17,7 +17,8 @@ from s2s_zoo.data.corpora.fsdd import Fsdd
 from s2s_zoo.data.corpora.librispeech import LibriSpeech
 from s2s_zoo.data.corpora.resolve import find_corpus, read_data, splits_of
 from s2s_zoo.data.download import tree_sha256
-from s2s_zoo.data.manifests import Utterance, load_features
+from s2s_zoo.data.manifests import Utterance
+from s2s_zoo.data.precomputed import load_features
 from s2s_zoo.errors import UserError
 
 Serve = Callable[[Path], str]

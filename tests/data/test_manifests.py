@@ -14,15 +14,9 @@ import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_zoo.data.manifests import (
-    Utterance,
-    is_features,
-    load_features,
-    normalize_transcript,
-    read_manifest,
-    unknown_characters,
-    write_manifest,
-)
+from s2s_zoo.data.manifests import Utterance, is_features, read_manifest, write_manifest
+from s2s_zoo.data.precomputed import load_features
+from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
 
 ENGLISH = "abcdefghijklmnopqrstuvwxyz '"

@@ -57,7 +57,9 @@ def parameters_by_formula(
 ):
     """Trainable parameters of encoder and head; `units` of each direction."""
     total, channels = 0, 1
-    for (time, frequency), (_, step), out in zip(kernels, strides, filters, strict=True):
+    for (time, frequency), (_, step), out in zip(
+        kernels, strides, filters, strict=True
+    ):
         total += time * frequency * channels * out  # no bias
         total += 2 * out  # scale and shift
         channels, features = out, math.ceil(features / step)
@@ -71,7 +73,11 @@ def parameters_by_formula(
     return total + (projection + 1) * CLASSES
 
 
-TWO = {"kernels": ((11, 41), (11, 21)), "strides": ((2, 2), (1, 2)), "filters": (32, 32)}
+TWO = {
+    "kernels": ((11, 41), (11, 21)),
+    "strides": ((2, 2), (1, 2)),
+    "filters": (32, 32),
+}
 THREE = {
     "kernels": ((11, 41), (11, 21), (11, 21)),
     "strides": ((2, 2), (1, 2), (1, 2)),

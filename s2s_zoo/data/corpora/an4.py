@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from s2s_zoo.data.archive import extract
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import Corpus
-from s2s_zoo.data.download import download, extract
+from s2s_zoo.data.download import download
 from s2s_zoo.data.manifests import Utterance, measure, read_manifest, read_utf8
 from s2s_zoo.errors import UserError
 

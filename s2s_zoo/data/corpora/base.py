@@ -8,7 +8,7 @@ import abc
 from dataclasses import dataclass
 from pathlib import Path
 
-from s2s_zoo.data.download import cache_directory
+from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.errors import UserError
 

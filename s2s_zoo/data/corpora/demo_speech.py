@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from s2s_zoo.data.audio import write_wav
+from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import Corpus
-from s2s_zoo.data.download import cache_directory
 from s2s_zoo.data.manifests import Utterance, read_manifest, write_manifest
 from s2s_zoo.data.speech_synthesis import SpeechSynthesizer
 from s2s_zoo.errors import UserError

@@ -6,9 +6,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from s2s_zoo.data.archive import extract
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import Corpus
-from s2s_zoo.data.download import download, extract, tree_sha256
+from s2s_zoo.data.download import download, tree_sha256
 from s2s_zoo.data.manifests import Utterance, measure
 from s2s_zoo.errors import UserError
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from s2s_zoo.data.archive import extract
+from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import Corpus
-from s2s_zoo.data.download import cache_directory, download, extract
+from s2s_zoo.data.download import download
 from s2s_zoo.data.manifests import Utterance, read_manifest, write_manifest
 from s2s_zoo.errors import UserError
 

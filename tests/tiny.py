@@ -1,0 +1,37 @@
+"""A recognizer small enough for any test, and batches for it."""
+
+import numpy as np
+
+from s2s_zoo.catalog import Preset
+from s2s_zoo.registry import PRESETS
+
+
+def tiny_preset() -> Preset:
+    """One convolution, one bidirectional GRU, augmentation of nothing."""
+    return PRESETS.get("deepspeech2_small").with_settings(
+        {
+            "features.num_features": 8,
+            "encoder.kernels": ((3, 3),),
+            "encoder.strides": ((2, 2),),
+            "encoder.filters": (2,),
+            "encoder.rnn_layers": 1,
+            "encoder.rnn_units": 3,
+            "encoder.projection": 4,
+        }
+    )
+
+
+def speech_batch(
+    rows: int = 2, seconds: float = 0.4, tokens: int = 3, seed: int = 0
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Inputs and targets of a batch of noise; the last row is the shortest."""
+    rng = np.random.default_rng(seed)
+    size = int(seconds * 16000)
+    lengths = np.linspace(size, size * 2 // 3, rows).astype("int32")
+    real = np.arange(size)[None] < lengths[:, None]
+    source = rng.normal(0, 0.1, (rows, size)).astype("float32") * real
+    target = rng.integers(0, 28, (rows, tokens)).astype("int32")
+    return (
+        {"source": source, "source_lengths": lengths},
+        {"target": target, "target_lengths": np.full(rows, tokens, "int32")},
+    )
