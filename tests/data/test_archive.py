@@ -11,6 +11,8 @@ import pytest
 from s2s_zoo.data.archive import extract
 from s2s_zoo.errors import UserError
 
+CONTENT = np.random.default_rng(0).bytes(3_000_000)
+
 
 def tar_of(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as tar:
