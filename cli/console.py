@@ -22,6 +22,8 @@ from s2s_zoo.tasks.base import Evaluation
 from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingOutline
 
 SMOOTHING = 0.9
+LOGGED_EVERY = 50
+SHORT = {"word_error_rate": "WER"}
 
 
 class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
@@ -77,6 +79,8 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
         self.speed = _smooth(self.speed, speed)
         status = f"loss {self.loss:.2f}  {self.speed:.1f}x real time{self.metric}"
         self.progress.update(self.training, advance=1, status=status)
+        if not self.console.is_terminal and report.step % LOGGED_EVERY == 0:
+            self.console.print(f"step {report.step}: {status}", highlight=False)
 
     def evaluating(self, examples: int) -> None:
         self.evaluation = self.progress.add_task(
@@ -90,11 +94,12 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
     def validated(self, step: int, evaluation: Evaluation, best: bool) -> None:
         if self.evaluation is not None:
             self.progress.remove_task(self.evaluation)
-        error = evaluation.metrics["word_error_rate"]
-        self.metric = f"  WER {error:.1%}"
+        name, error = next(iter(evaluation.metrics.items()))
+        name = SHORT.get(name, name)
+        self.metric = f"  {name} {error:.1%}"
         _, reference, heard = evaluation.outputs[step % len(evaluation.outputs)]
         mark = "[green]best so far[/]" if best else ""
-        self.console.print(f"step {step}: WER [bold]{error:.2%}[/] {mark}")
+        self.console.print(f"step {step}: {name} [bold]{error:.2%}[/] {mark}")
         self.console.print(f"   said  {reference}", style="dim", highlight=False)
         self.console.print(f"   heard {heard}", style="dim", highlight=False)
 

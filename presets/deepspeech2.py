@@ -22,11 +22,13 @@ PAPER = "https://arxiv.org/abs/1512.02595"
 L2 = 5e-4
 
 DEMO = {
+    "task.augmentation.speed": 0.1,
+    "encoder.dropout": 0.0,
     "recipe.batch_seconds": 16.0,
     "recipe.epochs": 3,
-    "recipe.schedule.initial_learning_rate": 1e-3,
-    "recipe.schedule.decay_steps": 35,
-    "encoder.dropout": 0.0,
+    "recipe.schedule.initial_learning_rate": 7e-4,
+    "recipe.schedule.begin": 450,
+    "recipe.schedule.decay_steps": 12,
 }
 
 deepspeech2_small = register_preset(

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ from numpy.typing import NDArray
 from s2s_zoo.errors import UserError
 
 PREFIX = "step-"
+HOST = "host/torch"
+COUNTERS = re.compile(r"_\d+(?=[_/]|$)")
+"""What Keras appends to names used before in the same process."""
 
 
 @dataclass
@@ -158,8 +162,9 @@ def _variables(model: keras.Model) -> dict[str, NDArray[Any]]:
 
 
 def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) -> None:
-    _set_host_random_state(arrays)
-    variables = _named(model)
+    random_state = arrays.pop(HOST, None)
+    arrays = {COUNTERS.sub("", name): array for name, array in arrays.items()}
+    variables = {COUNTERS.sub("", n): v for n, v in _named(model).items()}
     wrong = sorted(set(variables) ^ set(arrays)) + [
         f"{n}: {arrays[n].shape} in the file, {tuple(v.shape)} in the model"
         for n, v in variables.items()
@@ -172,6 +177,8 @@ def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) ->
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
+    if random_state is not None:
+        _set_host_random_state(random_state)
 
 
 def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray[Any]]]:
@@ -198,15 +205,13 @@ def _host_random_state() -> dict[str, NDArray[Any]]:
         return {}
     import torch
 
-    return {"host/torch": torch.get_rng_state().numpy()}
+    return {HOST: torch.get_rng_state().numpy()}
 
 
-def _set_host_random_state(arrays: dict[str, NDArray[Any]]) -> None:
-    state = arrays.pop("host/torch", None)
-    if state is not None:
-        import torch
+def _set_host_random_state(state: NDArray[Any]) -> None:
+    import torch
 
-        torch.set_rng_state(torch.from_numpy(state))
+    torch.set_rng_state(torch.from_numpy(state))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -86,7 +86,8 @@ class BatchPlan:
     def epoch(self, epoch: int) -> list[Batch]:
         """The batches of an epoch in their order.
 
-        The largest shape comes first, so that memory runs out at once or never.
+        The shape that holds the most comes first, so that memory runs out at once or
+        never.
         """
         rng = np.random.default_rng((self.seed, epoch))
         batches = []
@@ -97,10 +98,11 @@ class BatchPlan:
                 Batch(tuple(order[i : i + bucket.rows].tolist()), bucket)
                 for i in starts
             ]
+        shapes = [batch.bucket.rows * batch.bucket.size for batch in batches]
+        largest = batches.pop(len(shapes) - 1 - int(np.argmax(shapes[::-1])))
         if not self.shuffle:
-            return batches[::-1]
-        *others, largest = batches
-        return [largest, *(others[i] for i in rng.permutation(len(others)))]
+            return [largest, *batches[::-1]]
+        return [largest, *(batches[i] for i in rng.permutation(len(batches)))]
 
     def padding_share(self) -> float:
         """Share of an epoch's padded source that is padding, empty rows aside."""

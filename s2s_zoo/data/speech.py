@@ -1,6 +1,7 @@
 """Utterances to padded batches of waveforms (or features) and token ids."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,12 +106,21 @@ class SpeechBatches:
                 )
         except UserError as error:
             self.unreadable[utterance.name] = str(error)
-            return self._nothing(utterance)
+            return self._nothing()
         return source
 
-    def _nothing(self, utterance: Utterance) -> NDArray[np.float32]:
-        width = (load_features(utterance.source).shape[1],) if self.features else ()
-        return np.zeros((0, *width), np.float32)
+    def _nothing(self) -> NDArray[np.float32]:
+        """An empty row, of features as wide as the others."""
+        if not self.features:
+            return np.zeros(0, np.float32)
+        for utterance in self.utterances:
+            if utterance.name not in self.unreadable:
+                with suppress(UserError):
+                    return load_features(utterance.source)[:0]
+        raise UserError(
+            "None of the features can be read, the first for this reason: "
+            f"{next(iter(self.unreadable.values()))}"
+        )
 
     def _source(self, index: int, epoch: int | None) -> NDArray[np.float32]:
         utterance = self.utterances[index]

@@ -10,6 +10,7 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,7 @@ def load_preset(
     weights = directory / WEIGHTS
     if load_weights is False or not (load_weights or weights.is_file()):
         return _assemble(directory, task, parts)
-    with keras.StatelessScope(initialize_variables=False):
-        parameters = _assemble(directory, task, parts).count_params()
-    _check_weights_file(weights, parameters)
+    _check_weights_file(weights, _count_parameters(directory, task, parts))
     model = _assemble(directory, task, parts)
     _load_weights(model, weights)
     return model
@@ -99,6 +98,23 @@ def _read_parts(
                 f"Received: {config.get(name)!r}"
             )
     return {name: {**part, **overrides.get(name, {})} for name, part in config.items()}
+
+
+def _count_parameters(
+    directory: Path, task: Any, parts: dict[str, dict[str, Any]]
+) -> int:
+    """Numbers the model will hold, without making room for them.
+
+    In a thread of its own, whose Keras state ends with it: variables that were never
+    initialized would be as soon as another scope closes.
+    """
+
+    def count() -> int:
+        with keras.StatelessScope(initialize_variables=False):
+            return int(_assemble(directory, task, parts).count_params())
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(count).result()
 
 
 def _assemble(directory: Path, task: Any, parts: dict[str, dict[str, Any]]) -> Seq2Seq:

@@ -15,11 +15,11 @@ from tests.pytorch_reference import import_torch
 
 LENGTHS = np.array([9, 4, 0, 7])
 GEOMETRIES = [
-    ((5, 3), (2, 2)),
-    ((3, 5), (1, 2)),
-    ((4, 4), (2, 1)),
-    ((11, 7), (3, 2)),
-    ((1, 1), (1, 1)),
+    ((5, 3), (2, 2), None),
+    ((3, 5), (1, 2), 0.7),
+    ((4, 4), (2, 1), None),
+    ((11, 7), (3, 2), 0.7),
+    ((1, 1), (1, 1), None),
 ]
 
 
@@ -73,8 +73,7 @@ def reference_row_convolution(x, layer):
     return y if layer.ceiling is None else np.minimum(y, layer.ceiling)
 
 
-@pytest.mark.parametrize("ceiling", [None, 0.7])
-@pytest.mark.parametrize(("kernel", "stride"), GEOMETRIES)
+@pytest.mark.parametrize(("kernel", "stride", "ceiling"), GEOMETRIES)
 def test_spectrogram_convolution_equals_torch_without_padding(kernel, stride, ceiling):
     layer = SpectrogramConvolution(3, kernel, stride, ceiling)
     layer.build((None, None, 6, 2))
@@ -104,8 +103,7 @@ def test_parity_of_the_padding_changes_nothing():
         np.testing.assert_allclose(other, results[0], atol=1e-6)
 
 
-@pytest.mark.parametrize("ceiling", [None, 0.7])
-@pytest.mark.parametrize("width", [1, 3, 8])
+@pytest.mark.parametrize(("width", "ceiling"), [(1, None), (3, 0.7), (8, None)])
 def test_row_convolution_equals_torch_without_padding(width, ceiling):
     layer = RowConvolution(width, ceiling)
     layer.build((None, None, 4))

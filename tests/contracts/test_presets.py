@@ -1,0 +1,108 @@
+"""Every preset: named after its file, of the stated size, trainable, saveable."""
+
+import importlib
+import math
+import pkgutil
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from s2s_zoo.catalog import Preset, list_presets
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.registry import PRESETS, canonical
+from s2s_zoo.workflows.train import compile_model
+from tests.gradients import compiled
+from tests.tiny import speech_batch
+
+NAMES = list_presets()
+STEPS = 12
+"""Steps in which loss scaling has halved itself down to a scale that fits."""
+
+
+def homes():
+    """Name of each preset of the package and the module it is written in."""
+    package = importlib.import_module("s2s_zoo.presets")
+    for module in pkgutil.iter_modules(package.__path__):
+        content = vars(importlib.import_module(f"s2s_zoo.presets.{module.name}"))
+        for value in content.values():
+            if isinstance(value, Preset):
+                yield value.name, module.name
+
+
+def test_names_start_with_the_stem_of_their_file():
+    found = dict(homes())
+    assert sorted(found) == NAMES
+    for name, module in found.items():
+        assert name == canonical(name)
+        assert name.startswith(module)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_those_of_the_model_it_builds(name, monkeypatch):
+    """Weights start at zero here: only their shapes count, and some are large."""
+    for initializer in ("Orthogonal", "GlorotUniform"):
+        cls = getattr(keras.initializers, initializer)
+        monkeypatch.setattr(cls, "__call__", lambda _, shape, dtype=None: zeros(shape))
+    preset = PRESETS.get(name)
+    model = preset.build()
+    built = sum(math.prod(v.shape) for v in model.trainable_variables)
+    assert preset.parameters == built
+
+
+def zeros(shape):
+    return ops.convert_to_tensor(np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_settings_come_back(name):
+    preset = PRESETS.get(name)
+    settings = preset.settings()
+    assert preset.with_settings(settings).settings() == settings
+    assert preset.with_settings(preset.demo).settings() == settings | dict(preset.demo)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scaled_keeps_the_topology(name):
+    preset, small = PRESETS.get(name), PRESETS.get(name).scaled()
+    widths = {"encoder.filters", "encoder.rnn_units", "encoder.projection"}
+    before, after = preset.settings(), small.settings()
+    assert {k for k in before if before[k] != after[k]} <= widths
+    assert small.recipe == preset.recipe
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_trains_and_comes_back_from_its_directory(name, tmp_path):
+    keras.utils.set_random_seed(0)
+    preset = PRESETS.get(name).scaled()
+    model = preset.build()
+    compile_model(model, preset, steps=10)
+    inputs, target = speech_batch(seconds=0.2)
+    before = values(model)
+    for _ in range(STEPS if preset.recipe.precision == "mixed_float16" else 1):
+        loss = model.train_on_batch(inputs, target, return_dict=True)["loss"]
+        assert np.isfinite(loss)
+        assert loss > 0
+        after = values(model)
+        changed = [(a != b).any() for a, b in zip(before, after, strict=True)]
+        if any(changed):
+            break
+    assert sum(changed) > len(changed) / 2
+    assert all(np.isfinite(a).all() for a in after)
+
+    model.save_to_preset(tmp_path)
+    again = Seq2Seq.from_preset(tmp_path, load_weights=True)
+    assert again.task == preset.task
+    expected = output(model, inputs)
+    for name, value in output(again, inputs).items():
+        np.testing.assert_array_equal(value, expected[name])
+
+
+def values(model):
+    return [ops.convert_to_numpy(v).copy() for v in model.trainable_variables]
+
+
+def output(model, inputs):
+    found = compiled(lambda inputs: model(inputs, training=False))(inputs)
+    return {name: ops.convert_to_numpy(value) for name, value in found.items()}

@@ -1,0 +1,190 @@
+"""Presets as data: every number has a path, every wrong path says so."""
+
+from functools import partial
+
+import pytest
+
+from s2s_zoo.catalog import Recipe, parse_setting
+from s2s_zoo.errors import UserError
+from s2s_zoo.optimizers.schedules import PolynomialDecay
+from s2s_zoo.registry import PRESETS
+
+SMALL = PRESETS.get("deepspeech2_small")
+CHANGED = {
+    "recipe.precision": "mixed_bfloat16",
+    "encoder.cell": "lstm",
+    "features.window": "hamming",
+    "features.normalization": "global",
+    "features.window_seconds": 0.03,
+    "features.fft_length": 1024,
+    "task.augmentation.noise_db": (-80.0, -70.0),
+    "task.augmentation.gain_db": (-6.0, 6.0),
+    "task.augmentation.speed": 0.1,
+}
+
+
+def another(path, value):
+    """A value of the same type that differs."""
+    if path in CHANGED:
+        return CHANGED[path]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, (int, float)):
+        return value + 1
+    if isinstance(value, str):
+        return value + "z"
+    return (*value, value[-1]) if isinstance(value, tuple) else 1.0
+
+
+@pytest.mark.parametrize("path", SMALL.settings())
+def test_every_path_is_settable_and_changes_nothing_else(path):
+    before = SMALL.settings()
+    value = another(path, before[path])
+    after = SMALL.with_settings({path: value}).settings()
+    assert after[path] == value
+    assert after[path] != before[path]
+    assert {k for k in before if k in after and before[k] != after[k]} == {path}
+    assert SMALL.settings() == before
+
+
+def test_settings_reach_the_model():
+    changed = {"encoder.rnn_units": 3, "encoder.projection": 2, "task.alphabet": "ab"}
+    preset = SMALL.scaled().with_settings(changed)
+    model = preset.build()
+    assert model.encoder.recurrences[0].units == 3
+    assert model.encoder.dense.units == 2
+    assert model.decoder.vocabulary_size == 2
+
+
+def test_a_deep_path_reaches_the_schedule_and_the_task():
+    preset = SMALL.with_settings(
+        {"recipe.schedule.decay_rate": 0.5, "task.augmentation.speed": 0.2}
+    )
+    assert preset.recipe.schedule.keywords["decay_rate"] == 0.5
+    assert preset.task.augmentation.speed == 0.2
+    assert preset.task.augmentation.noise_db == SMALL.task.augmentation.noise_db
+
+
+@pytest.mark.parametrize(
+    ("path", "close"),
+    [
+        ("encoder.rnn_unit", "encoder.rnn_units"),
+        ("recipe.epoch", "recipe.epochs"),
+        ("recipe.schedule.learning_rate", "recipe.schedule.initial_learning_rate"),
+        ("rnn_units", "encoder.rnn_units"),
+    ],
+)
+def test_a_wrong_path_lists_the_right_ones(path, close):
+    with pytest.raises(UserError) as caught:
+        SMALL.with_settings({path: 1})
+    message = str(caught.value)
+    assert message.startswith(f"No setting '{path}'. Did you mean ")
+    assert close in message.split(" All: ")[0]
+    assert "decoder.l2" in message.split(" All: ")[1]
+
+
+@pytest.mark.parametrize("path", ["name", "demo", "recipe", "encoder", "", "recipe."])
+def test_what_is_no_number_has_no_path(path):
+    with pytest.raises(UserError, match="No setting"):
+        SMALL.with_settings({path: 1})
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("encoder.rnn_units", "many"),
+        ("encoder.rnn_units", 2.5),
+        ("encoder.rnn_units", True),
+        ("encoder.rnn_units", None),
+        ("encoder.dropout", "0.5"),
+        ("encoder.dropout", False),
+        ("encoder.bidirectional", 1),
+        ("encoder.bidirectional", "yes"),
+        ("encoder.kernels", 11),
+        ("encoder.cell", 3),
+        ("recipe.epochs", [3]),
+        ("recipe.loss_scaling", [1]),
+    ],
+)
+def test_a_value_of_another_type_is_refused(path, value):
+    with pytest.raises(UserError, match=rf"^{path} is of type \w+, like .*Received"):
+        SMALL.with_settings({path: value})
+
+
+def test_whole_numbers_are_floats_and_lists_tuples():
+    preset = SMALL.with_settings(
+        {"encoder.dropout": 0, "encoder.kernels": [[3, 5], [5, 3]]}
+    )
+    settings = preset.settings()
+    assert settings["encoder.dropout"] == 0.0
+    assert type(settings["encoder.dropout"]) is float
+    assert settings["encoder.kernels"] == ((3, 5), (5, 3))
+
+
+def test_loss_scaling_is_a_word_or_a_number():
+    for value in ("none", "backoff", 512, 1024.0):
+        settings = SMALL.with_settings({"recipe.loss_scaling": value}).settings()
+        assert settings["recipe.loss_scaling"] == value
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("recipe.schedule.initial_learning_rate", -1e-3),
+        ("recipe.schedule.initial_learning_rate", 0.0),
+        ("recipe.batch_seconds", 0.0),
+        ("recipe.batch_seconds", -1),
+        ("recipe.epochs", 0),
+        ("recipe.checkpoint_every", 0),
+        ("recipe.keep_checkpoints", 0),
+        ("recipe.max_steps", -1),
+        ("recipe.patience", -1),
+        ("recipe.seed", -1),
+    ],
+)
+def test_numbers_out_of_range_are_refused(path, value):
+    with pytest.raises(UserError) as caught:
+        SMALL.with_settings({path: value})
+    assert path in str(caught.value)
+    assert f"Received: {value}" in str(caught.value)
+
+
+def test_an_unknown_precision_lists_those_there_are():
+    with pytest.raises(UserError, match="float32, mixed_float16, mixed_bfloat16"):
+        SMALL.with_settings({"recipe.precision": "float16"})
+
+
+def test_a_recipe_is_checked_when_made():
+    schedule = partial(PolynomialDecay, initial_learning_rate=-1.0, decay_steps=3)
+    with pytest.raises(UserError, match="initial_learning_rate is above 0"):
+        Recipe(optimizer=partial(dict), schedule=schedule, batch_seconds=1.0, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("encoder.rnn-units=256", ("encoder.rnn_units", 256)),
+        (" recipe.epochs =3", ("recipe.epochs", 3)),
+        ("a=1e-3", ("a", 1e-3)),
+        ("a=true", ("a", True)),
+        ("a=null", ("a", None)),
+        ("a=[[3,5],[5,3]]", ("a", [[3, 5], [5, 3]])),
+        ('a="x y"', ("a", "x y")),
+        ("a=mixed-float16", ("a", "mixed-float16")),
+        ("a= lstm ", ("a", "lstm")),
+        ("a=b=c", ("a", "b=c")),
+        ("a=", ("a", "")),
+    ],
+)
+def test_a_setting_as_typed(text, expected):
+    assert parse_setting(text) == expected
+
+
+def test_a_setting_needs_an_equals_sign():
+    with pytest.raises(UserError, match=r"PATH=VALUE\. Received: encoder.rnn_units 3"):
+        parse_setting("encoder.rnn_units 3")
+
+
+def test_weights_of_a_named_preset_are_refused():
+    with pytest.raises(UserError, match="deepspeech2_small comes without weights"):
+        SMALL.build(load_weights=True)
