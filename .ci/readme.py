@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-SKIPPED = shutil.ignore_patterns(".git", "runs", "__pycache__", "*.egg-info", ".*_cache")
+SKIPPED = shutil.ignore_patterns(
+    ".git", "runs", "__pycache__", "*.egg-info", ".*_cache"
+)
 
 readme, work = Path(sys.argv[1]), Path(sys.argv[2])
 checkout = work / "readme"

@@ -25,5 +25,7 @@ for step in range(steps):
         print(f"step {step}: loss {logs['loss']:.2f}")
 
 test = read_data(corpus, "test")[:5]
-for utterance, heard in zip(test, model.generate([u.source for u in test]), strict=True):
+for utterance, heard in zip(
+    test, model.generate([u.source for u in test]), strict=True
+):
     print(f"said {utterance.transcript!r}, heard {heard!r}")

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from s2s_zoo.errors import UserError
 
 PREFIX = "step-"
+LOCK = "lock"
 HOST = "host/torch"
 COUNTERS = re.compile(r"_\d+(?=[_/]|$)")
 """What Keras appends to names used before in the same process."""
@@ -130,7 +131,7 @@ def run_lock(directory: Path) -> Iterator[None]:
         UserError: another process holds it; names it.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("a+", encoding="utf-8") as file:
+    with (directory / LOCK).open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

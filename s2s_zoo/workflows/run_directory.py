@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from s2s_zoo.checkpoints import LOCK
 from s2s_zoo.errors import UserError
 
 RUNS = Path("runs")
@@ -21,6 +22,11 @@ class RunDirectory:
     """Paths inside a run directory."""
 
     path: Path
+
+    @property
+    def holds_anything(self) -> bool:
+        """Whether there is more in it than the lock of a process."""
+        return self.path.is_dir() and any(p.name != LOCK for p in self.path.iterdir())
 
     @property
     def preset(self) -> Path:

@@ -13,10 +13,11 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.models.saving import copy_weights
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.tasks.base import Selection
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory, new_run
 from s2s_zoo.workflows.training_loop import TrainingLoop
+
+_SPLITS = ("train", "validation")
 
 
 def train(
@@ -48,12 +49,11 @@ def train(
     """
     reporter = reporter or Reporter()
     run = _run_directory(preset, run_dir, resume)
+    request = {"preset": preset, "data": data, "settings": settings or {}}
+    if resume:
+        request = run.read_request()
+    chosen = _resolve(request, preset)
     with run_lock(run.path):
-        if resume:
-            request = run.read_request()
-        else:
-            request = {"preset": preset, "data": data, "settings": settings or {}}
-        chosen = _resolve(request, preset)
         loop, outline = _prepare(chosen, request, run, reporter)
         if init_from is not None:
             copy_weights(loop.model, _preset_directory(init_from))
@@ -75,7 +75,7 @@ def _run_directory(
     run = RunDirectory(Path(run_dir))
     if resume and not run.path.is_dir():
         raise UserError(f"{run_dir} does not exist: nothing to resume")
-    if not resume and run.path.is_dir() and any(run.path.iterdir()):
+    if not resume and run.holds_anything:
         raise UserError(
             f"{run_dir} exists and is not empty: add --resume to go on with it, or "
             "name another directory"
@@ -100,12 +100,10 @@ def _prepare(
     examples = {split: preset.task.read(data, split) for split in _SPLITS}
     keras.utils.set_random_seed(preset.recipe.seed)
     model = preset.build()
-    selected = {
-        split: preset.task.select(model, found, f"{data}, {split}")
+    training, validation = (
+        _usable(preset, model, found, f"{data}, {split}", reporter)
         for split, found in examples.items()
-    }
-    _tell_dropped(selected, reporter)
-    training, validation = (selected[split].usable for split in _SPLITS)
+    )
     batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
     plan = batches.plan(preset.recipe.batch_seconds, preset.task.buckets, shuffle=True)
     steps = preset.recipe.epochs * len(plan)
@@ -122,25 +120,37 @@ def _prepare(
         state=TrainingState(plan=plan.identity),
         reporter=reporter,
     )
-    outline = TrainingOutline(
-        preset=preset.name,
-        run_dir=run.path,
-        parameters=sum(math.prod(v.shape) for v in model.trainable_variables),
+    return loop, _outline(loop, training)
+
+
+def _outline(loop: TrainingLoop, training: list[Any]) -> TrainingOutline:
+    variables = loop.model.trainable_variables
+    return TrainingOutline(
+        preset=loop.preset.name,
+        run_dir=loop.run.path,
+        parameters=sum(math.prod(v.shape) for v in variables),
         examples=len(training),
         hours=sum(u.seconds for u in training) / 3600,
-        validation_examples=len(validation),
-        steps=steps,
-        steps_per_epoch=len(plan),
-        shapes=[f"{b.rows} x {b.size}" for b in plan.buckets],
-        padding_share=plan.padding_share(),
-        precision=preset.recipe.precision,
+        validation_examples=len(loop.validation),
+        steps=loop.steps,
+        steps_per_epoch=len(loop.plan),
+        shapes=[f"{b.rows} x {b.size}" for b in loop.plan.buckets],
+        padding_share=loop.plan.padding_share(),
+        precision=loop.preset.recipe.precision,
         backend=keras.backend.backend(),
         resumed_at=0,
     )
-    return loop, outline
 
 
-_SPLITS = ("train", "validation")
+def _usable(
+    preset: Preset, model: Seq2Seq, found: list[Any], where: str, reporter: Reporter
+) -> list[Any]:
+    """The examples that can be used; tells which cannot, and why."""
+    selection = preset.task.select(model, found, where)
+    for reason, names in selection.dropped.items():
+        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+        reporter.note(f"{where}: {len(names)} examples {reason} left out: {shown}")
+    return selection.usable
 
 
 def compile_model(model: Seq2Seq, preset: Preset, steps: int) -> None:
@@ -156,13 +166,6 @@ def compile_model(model: Seq2Seq, preset: Preset, steps: int) -> None:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, auto_scale_loss=False)
-
-
-def _tell_dropped(selected: dict[str, Selection], reporter: Reporter) -> None:
-    for split, selection in selected.items():
-        for reason, names in selection.dropped.items():
-            shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-            reporter.note(f"{split}: {len(names)} examples {reason} left out: {shown}")
 
 
 def _restore(

@@ -34,8 +34,6 @@ RECIPE = {
 def test_learns_tones_it_has_not_heard(preset, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", train=240, validation=60)
     settings = {**RECIPE, **FAMILIES[preset]}
-    train(
-        preset=preset, data=str(corpus), run_dir=tmp_path / "run", settings=settings
-    )
+    train(preset=preset, data=str(corpus), run_dir=tmp_path / "run", settings=settings)
     measured = evaluate(run=tmp_path / "run", split="validation")
     assert measured.metrics["character_error_rate"] < 0.05
