@@ -3,8 +3,9 @@
     python benchmarks/deepspeech2.py [--backends tensorflow,jax,torch] [--steps 12]
 
 Every contestant is a process that trains the same batches of raw audio: features,
-model, CTC, Adam. Contestants take turns step by step while the others sleep, so that whatever
-else the machine does hits all of them; the ratio of median step times is the result.
+model, CTC, Adam. Contestants take turns step by step while the others sleep, so that
+whatever else the machine does hits all of them; the ratio of median step times is the
+result.
 Above 1 the zoo is faster.
 """
 
