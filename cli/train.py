@@ -17,7 +17,9 @@ PRECISIONS = click.Choice(["float32", "mixed_float16", "mixed_bfloat16"])
 @click.option("--run-dir", type=click.Path(file_okay=False), help="Where the run goes.")
 @options.settings
 @click.option("--precision", type=PRECISIONS, help="Dtype policy.")
-@click.option("--loss-scaling", metavar="backoff|none|NUMBER", help="For float16.")
+@click.option(
+    "--loss-scaling", type=click.Choice(["backoff", "none"]), help="For float16."
+)
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
 @click.option("--max-steps", type=click.IntRange(1), help="Steps at most.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, dropout.")
@@ -43,7 +45,7 @@ def command(
 
     from .console import ConsoleReporter
 
-    given = {f"recipe.{k}": _number(v) for k, v in recipe.items() if v is not None}
+    given = {f"recipe.{k}": v for k, v in recipe.items() if v is not None}
     with ConsoleReporter() as reporter:
         result = train(
             preset=preset,
@@ -64,13 +66,6 @@ def command(
     if not as_json:
         _tell(result)
     return 0
-
-
-def _number(value: Any) -> Any:
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
 
 
 def _tell(result: Any) -> None:

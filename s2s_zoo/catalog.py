@@ -15,7 +15,10 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.precision import check_policy
 from s2s_zoo.registry import PRESETS
 
-HIDDEN = {"self", "name", "kwargs", "args"}
+HIDDEN = {"self", "name", "kwargs", "args", "learning_rate"}
+"""Arguments that are no settings; a recipe's learning rate is its schedule's."""
+
+LOSS_SCALING = ("backoff", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +33,7 @@ class Recipe:
         epochs: passes over the data.
         max_steps: steps after which training ends, 0 for no limit.
         precision: dtype policy of the whole model.
-        loss_scaling: "backoff", "none" or a constant; read under mixed_float16.
+        loss_scaling: "backoff" or "none"; read under mixed_float16.
         checkpoint_every: steps between checkpoints of the training state.
         validate_every: steps between validations, 0 for once an epoch.
         keep_checkpoints: newest training states kept.
@@ -44,7 +47,7 @@ class Recipe:
     epochs: int
     max_steps: int = 0
     precision: str = "float32"
-    loss_scaling: str | float = "backoff"
+    loss_scaling: str = "backoff"
     checkpoint_every: int = 500
     validate_every: int = 0
     keep_checkpoints: int = 3
@@ -53,6 +56,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check_policy(self.precision)
+        if self.loss_scaling not in LOSS_SCALING:
+            raise UserError(
+                f"recipe.loss_scaling is one of {', '.join(LOSS_SCALING)}. "
+                f"Received: {self.loss_scaling!r}"
+            )
         positive = ("batch_seconds", "epochs", "checkpoint_every", "keep_checkpoints")
         rates = {
             f"schedule.{key}": value
@@ -239,8 +247,6 @@ def _like(current: Any, value: Any, path: str) -> Any:
         and (isinstance(value, bool) == isinstance(current, bool))
     ):
         return value
-    if path == "recipe.loss_scaling" and isinstance(value, (int, float)):
-        return float(value)
     kind = type(current).__name__
     raise UserError(f"{path} is of type {kind}, like {current!r}. Received: {value!r}")
 

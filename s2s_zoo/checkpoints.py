@@ -46,7 +46,6 @@ class TrainingState:
         best_value: its metric.
         stale: validations since the best.
         seconds: time spent training.
-        skipped: steps whose update loss scaling skipped.
     """
 
     step: int = 0
@@ -57,7 +56,6 @@ class TrainingState:
     best_value: float = float("inf")
     stale: int = 0
     seconds: float = 0.0
-    skipped: int = 0
 
 
 class DamagedCheckpoint(Exception):

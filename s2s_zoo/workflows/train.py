@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,10 +158,10 @@ def compile_model(model: Seq2Seq, preset: Preset, steps: int) -> None:
     """Give the model the optimizer and schedule of its recipe."""
     recipe = preset.recipe
     schedule = recipe.schedule
-    if not schedule.keywords.get("decay_steps", 1):
-        schedule = type(schedule)(
-            schedule.func, **{**schedule.keywords, "decay_steps": steps}
-        )
+    settings = schedule.keywords
+    if not settings.get("decay_steps", 1):
+        held = max(settings.get("begin", 0), settings.get("warmup", 0))
+        schedule = partial(schedule, decay_steps=max(1, steps - held))
     optimizer = recipe.optimizer(learning_rate=schedule())
     if recipe.precision == "mixed_float16" and recipe.loss_scaling != "none":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)

@@ -1,0 +1,60 @@
+"""Seq2Seq is a Keras model: fit, evaluate and predict work as in Keras."""
+
+import keras
+import numpy as np
+import pytest
+
+from s2s_zoo import Seq2Seq
+from s2s_zoo.errors import UserError
+from s2s_zoo.registry import PRESETS
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = np.random.default_rng(0)
+    inputs = {
+        "source": rng.normal(size=(4, 8000)).astype("float32") * 0.1,
+        "source_lengths": np.array([8000, 7000, 6500, 0], "int32"),
+    }
+    target = {
+        "target": rng.integers(0, 28, (4, 5)).astype("int32"),
+        "target_lengths": np.array([5, 3, 4, 2], "int32"),
+    }
+    return inputs, target
+
+
+def test_fit_evaluate_predict(batch):
+    keras.utils.set_random_seed(0)
+    model = PRESETS.get("deepspeech2_small").scaled().build()
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    inputs, target = batch
+    history = model.fit(inputs, target, batch_size=4, epochs=8, verbose=0)
+    losses = history.history["loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+    assert np.isfinite(model.evaluate(inputs, target, batch_size=4, verbose=0))
+    output = model.predict(inputs, batch_size=4, verbose=0)
+    assert output["logits"].shape == (4, 26, 29)
+    assert output["mask"].sum(axis=1).tolist() == [26, 22, 21, 0]
+
+
+def test_hyphens_and_underscores_are_the_same():
+    small = {"encoder": {"rnn_units": 4, "projection": 4, "filters": (2, 2)}}
+    hyphens = Seq2Seq.from_preset("deepspeech2-small", **small)
+    underscores = Seq2Seq.from_preset("DeepSpeech2_Small", **small)
+    assert hyphens.count_params() == underscores.count_params()
+    assert hyphens.encoder.rnn_units == 4
+
+
+def test_a_named_preset_has_no_weights_to_require():
+    with pytest.raises(UserError, match="without weights"):
+        Seq2Seq.from_preset("deepspeech2-small", load_weights=True)
+
+
+def test_public_names():
+    import s2s_zoo
+
+    for name in s2s_zoo.__all__:
+        assert getattr(s2s_zoo, name) is not None
+    with pytest.raises(AttributeError):
+        _ = s2s_zoo.nothing
