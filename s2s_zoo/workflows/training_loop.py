@@ -251,11 +251,14 @@ class TrainingLoop:
             validation=self.last.metrics if self.last else {},
             best=best if state.best_step >= 0 else {},
             loss_scale=None if scale is None else float(ops.convert_to_numpy(scale)),
-            skipped_steps=state.step - int(self.model.optimizer.iterations),
+            skipped_steps=state.step - self._updates(),
             data_wait_share=self.waited / self.trained if self.trained else 0.0,
             interrupted=interrupted,
             stopped_early=self._stopped_early(),
         )
+
+    def _updates(self) -> int:
+        return int(ops.convert_to_numpy(self.model.optimizer.iterations))
 
 
 def _events(run: RunDirectory) -> Any:
