@@ -12,6 +12,7 @@ from s2s_zoo.registry import PRESETS
 SMALL = PRESETS.get("deepspeech2_small")
 CHANGED = {
     "recipe.precision": "mixed_bfloat16",
+    "recipe.loss_scaling": "none",
     "encoder.cell": "lstm",
     "features.window": "hamming",
     "features.normalization": "global",
