@@ -24,11 +24,12 @@ L2 = 5e-4
 DEMO = {
     "task.augmentation.speed": 0.1,
     "encoder.dropout": 0.0,
-    "recipe.batch_seconds": 12.0,
+    "recipe.batch_seconds": 16.0,
     "recipe.epochs": 3,
+    "recipe.max_steps": 700,
     "recipe.schedule.initial_learning_rate": 7e-4,
-    "recipe.schedule.begin": 600,
-    "recipe.schedule.decay_steps": 18,
+    "recipe.schedule.begin": 420,
+    "recipe.schedule.decay_steps": 12,
 }
 
 deepspeech2_small = register_preset(

@@ -1,0 +1,182 @@
+"""Training that stops, goes on and reports as it should."""
+
+import errno
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.workflows import training_loop
+from s2s_zoo.workflows.reporting import Reporter
+from s2s_zoo.workflows.train import train
+from tests.speech_corpus import write_corpus
+
+SETTINGS = {
+    "encoder.filters": (2, 2),
+    "encoder.rnn_units": 8,
+    "encoder.projection": 8,
+    "task.buckets": 1,
+    "recipe.batch_seconds": 4.0,
+    "recipe.epochs": 9,
+}
+
+
+class Notes(Reporter):
+    def __init__(self):
+        self.notes, self.steps, self.validations = [], [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def stepped(self, report):
+        self.steps.append(report)
+
+    def validated(self, step, evaluation, best):
+        self.validations.append((step, best))
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def run_training(corpus, run, reporter=None, resume=False, init_from=None, **recipe):
+    settings = {**SETTINGS, **{f"recipe.{k}": v for k, v in recipe.items()}}
+    return train(
+        preset="deepspeech2-small",
+        data=str(corpus),
+        run_dir=run,
+        settings=settings,
+        resume=resume,
+        init_from=init_from,
+        reporter=reporter,
+    )
+
+
+def variables(run, step):
+    with np.load(run / f"checkpoints/step-{step:08d}/variables.npz") as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture(scope="module")
+def whole(corpus, tmp_path_factory):
+    run, notes = tmp_path_factory.mktemp("runs") / "whole", Notes()
+    result = run_training(
+        corpus, run, notes, max_steps=6, checkpoint_every=2, validate_every=3
+    )
+    return run, notes, result
+
+
+def test_every_step_is_reported_and_data_is_not_waited_for(whole):
+    _, notes, result = whole
+    assert [report.step for report in notes.steps] == [1, 2, 3, 4, 5, 6]
+    assert [step for step, _ in notes.validations] == [3, 6]
+    assert result.steps == 6
+    assert result.data_wait_share < 0.05
+    assert np.isfinite(result.train_loss)
+
+
+def test_the_newest_checkpoints_are_kept(whole):
+    run, *_ = whole
+    kept = sorted(p.name for p in (run / "checkpoints").iterdir())
+    assert kept == ["step-00000002", "step-00000004", "step-00000006"]
+
+
+def test_validations_are_in_the_metrics(whole):
+    run, *_ = whole
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    assert [row["step"] for row in rows if "validation" in row] == [3, 6]
+
+
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
+    whole, corpus, tmp_path
+):
+    run = tmp_path / "run"
+    shutil.copytree(whole[0], run)
+    damaged = run / "checkpoints/step-00000006/variables.npz"
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    notes = Notes()
+    run_training(corpus, run, notes, resume=True)
+    assert any("step-00000006" in note and "damaged" in note for note in notes.notes)
+    assert [report.step for report in notes.steps] == [5, 6]
+    expected, found = variables(whole[0], 6), variables(run, 6)
+    assert all((expected[name] == found[name]).all() for name in expected)
+
+
+def test_other_data_cannot_be_resumed(whole, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(whole[0], run)
+    other = write_corpus(tmp_path / "other", train=9)
+    request = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**request, "data": str(other)}))
+    with pytest.raises(UserError, match="--init-from"):
+        run_training(other, run, resume=True)
+
+
+def test_weights_of_another_run(whole, corpus, tmp_path):
+    notes = Notes()
+    with pytest.raises(UserError, match="does not fit"):
+        train(
+            preset="deepspeech2-small",
+            data=str(corpus),
+            run_dir=tmp_path / "wider",
+            settings={**SETTINGS, "encoder.rnn_units": 9, "recipe.max_steps": 1},
+            init_from=whole[0],
+        )
+    run_training(corpus, tmp_path / "run", notes, init_from=whole[0], max_steps=1)
+    start = Seq2Seq.from_preset(whole[0] / "preset")
+    noise = np.random.default_rng(0).normal(size=(1, 8000)).astype("float32")
+    batch = {"source": noise, "source_lengths": np.array([8000], "int32")}
+    assert np.isfinite(start.predict_on_batch(batch)["logits"]).all()
+
+
+def test_early_stopping(corpus, tmp_path):
+    notes = Notes()
+    result = run_training(corpus, tmp_path / "run", notes, validate_every=1, patience=2)
+    stale = [best for _, best in notes.validations][-2:]
+    assert result.stopped_early
+    assert stale == [False, False]
+
+
+def test_a_loss_that_is_not_a_number_stops_with_the_names(
+    corpus, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(
+        training_loop.TrainingLoop, "_update", lambda *_: {"loss": float("nan")}
+    )
+    with pytest.raises(UserError, match=r"learning rate.*train_\d+\.wav"):
+        run_training(corpus, tmp_path / "run")
+
+
+def test_out_of_memory_names_the_setting(corpus, tmp_path, monkeypatch):
+    def fail(*arguments, **keywords):
+        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+    monkeypatch.setattr(Seq2Seq, "train_on_batch", fail)
+    with pytest.raises(UserError, match=r"recipe\.batch_seconds"):
+        run_training(corpus, tmp_path / "run")
+
+
+def test_a_full_disk_does_not_end_the_training(corpus, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training_loop, "save_checkpoint", fail)
+    notes = Notes()
+    result = run_training(
+        corpus, tmp_path / "run", notes, max_steps=2, checkpoint_every=1
+    )
+    assert result.steps == 2
+    assert any("No space left" in note for note in notes.notes)
+
+
+def test_a_second_process_is_refused(whole, corpus):
+    from s2s_zoo.checkpoints import run_lock
+
+    with run_lock(whole[0]), pytest.raises(UserError, match="in use by process"):
+        run_training(corpus, whole[0], resume=True)
