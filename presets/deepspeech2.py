@@ -21,11 +21,11 @@ from s2s_zoo.tasks.speech_to_text import SpeechToText
 PAPER = "https://arxiv.org/abs/1512.02595"
 L2 = 5e-4
 
-DEMO = {
+DEMO = {"recipe.batch_seconds": 16.0, "recipe.epochs": 3}
+DEMO_OF_SMALL = {
+    **DEMO,
     "task.augmentation.speed": 0.1,
     "encoder.dropout": 0.0,
-    "recipe.batch_seconds": 16.0,
-    "recipe.epochs": 3,
     "recipe.max_steps": 700,
     "recipe.schedule.initial_learning_rate": 7e-4,
     "recipe.schedule.begin": 420,
@@ -67,7 +67,7 @@ deepspeech2_small = register_preset(
             batch_seconds=400.0,
             epochs=12,
         ),
-        demo=DEMO,
+        demo=DEMO_OF_SMALL,
     )
 )
 
@@ -75,6 +75,7 @@ deepspeech2_medium = register_preset(
     replace(
         deepspeech2_small,
         name="deepspeech2_medium",
+        demo=DEMO,
         summary="3 convolutions, 3 forward GRUs of 1024, row convolution of 8",
         expect="LibriSpeech 960 h; streaming needs no look-ahead beyond 8 frames",
         parameters=25_721_341,
@@ -105,6 +106,7 @@ deepspeech2_large = register_preset(
     replace(
         deepspeech2_small,
         name="deepspeech2_large",
+        demo=DEMO,
         summary="2 convolutions, 5 bidirectional GRUs of 800; LibriSpeech 960 h",
         expect="LibriSpeech dev-clean: greedy WER 6.71 % (OpenSeq2Seq, 8 GPUs)",
         parameters=58_971_133,
@@ -128,6 +130,7 @@ deepspeech2_toy = register_preset(
     replace(
         deepspeech2_small,
         name="deepspeech2_toy",
+        demo=DEMO,
         summary="3 convolutions, 1 bidirectional GRU of 256; to try things out",
         expect="ten utterances by heart in 1000 steps",
         parameters=5_391_357,

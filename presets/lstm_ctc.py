@@ -54,5 +54,6 @@ lstm_ctc_small = register_preset(
             batch_seconds=800.0,
             epochs=50,
         ),
+        demo={"recipe.batch_seconds": 32.0, "recipe.epochs": 10},
     )
 )

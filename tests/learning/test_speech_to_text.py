@@ -25,11 +25,11 @@ RECIPE = {
     "task.buckets": 1,
     "task.augmentation.speed": 0.0,
     "recipe.batch_seconds": 5.0,
-    "recipe.epochs": 14,
+    "recipe.epochs": 20,
     "recipe.validate_every": 100_000,
     "recipe.schedule.initial_learning_rate": 5e-3,
-    "recipe.schedule.begin": 200,
-    "recipe.schedule.decay_steps": 12,
+    "recipe.schedule.begin": 300,
+    "recipe.schedule.decay_steps": 15,
 }
 
 
