@@ -26,9 +26,8 @@ DEMO_OF_SMALL = {
     **DEMO,
     "task.augmentation.speed": 0.1,
     "encoder.dropout": 0.0,
-    "recipe.max_steps": 700,
     "recipe.schedule.initial_learning_rate": 7e-4,
-    "recipe.schedule.begin": 420,
+    "recipe.schedule.begin": 450,
     "recipe.schedule.decay_steps": 12,
 }
 

@@ -42,6 +42,7 @@ class TrainingState:
         epoch: passes completed.
         position: batches consumed of the current pass.
         plan: identity of the batch plan.
+        validated_step: step of the newest validation, -1 before the first.
         best_step: step of the best validation, -1 before the first.
         best_value: its metric.
         stale: validations since the best.
@@ -52,6 +53,7 @@ class TrainingState:
     epoch: int = 0
     position: int = 0
     plan: str = ""
+    validated_step: int = -1
     best_step: int = -1
     best_value: float = float("inf")
     stale: int = 0

@@ -9,6 +9,7 @@ looked up among the registered classes and their arguments are plain values.
 import dataclasses
 import inspect
 import json
+import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -198,12 +199,15 @@ def _load_task(path: Path) -> Any:
 
 
 def _save_weights(model: Seq2Seq, path: Path) -> None:
+    partial = path.with_name(f"partial.{os.getpid()}.weights.h5")
     optimizer = getattr(model, "optimizer", None)
     model.optimizer = None
     try:
-        model.save_weights(path)
+        model.save_weights(partial)
+        partial.replace(path)
     finally:
         model.optimizer = optimizer
+        partial.unlink(missing_ok=True)
 
 
 def _load_weights(model: Seq2Seq, path: Path) -> None:

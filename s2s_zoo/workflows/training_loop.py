@@ -64,8 +64,8 @@ class TrainingLoop:
             self.events = events
             while not self._finished() and not interruption.requested:
                 self._run_epoch(interruption)
-        if not interruption.requested and self._unvalidated():
-            self._validate()
+            if self._finished() and self.state.validated_step < self.state.step:
+                self._validate()
         self._checkpoint()
         self._draw()
         return self._result(interruption.requested)
@@ -76,9 +76,6 @@ class TrainingLoop:
     def _stopped_early(self) -> bool:
         patience = self.preset.recipe.patience
         return bool(patience) and self.state.stale >= patience
-
-    def _unvalidated(self) -> bool:
-        return self.last is None and self.state.best_step < self.state.step
 
     def _run_epoch(self, interruption: Interruption) -> None:
         order = self.plan.epoch(self.state.epoch)
@@ -167,6 +164,7 @@ class TrainingLoop:
 
     def _validate(self) -> None:
         state = self.state
+        state.validated_step = state.step
         self.reporter.evaluating(len(self.validation))
         self.last = self.preset.task.evaluate(
             self.model,

@@ -108,6 +108,15 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     assert all((expected == found).all() for expected, found in pairs)
 
 
+def test_the_last_step_is_validated(corpus, tmp_path):
+    notes = Notes()
+    result = run_training(
+        corpus, tmp_path / "run", notes, max_steps=3, validate_every=2
+    )
+    assert [step for step, _ in notes.validations] == [2, 3]
+    assert set(result.best) == {"step", "metric", "value"}
+
+
 def test_other_data_cannot_be_resumed(whole, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(whole[0], run)
