@@ -12,12 +12,9 @@ Above 1 the zoo is faster.
 import argparse
 import json
 import os
-import statistics
-import subprocess
-import sys
-import time
 
 import numpy as np
+from turns import Contestant, race, serve
 
 SHAPES = ((11, 1.40), (10, 1.55), (9, 1.75), (7, 2.10))
 ALPHABET = 28
@@ -123,38 +120,11 @@ def pytorch_step():
 
 
 def contestant(name):
-    """Train one batch for every line on stdin; answer with its seconds."""
     step = pytorch_step() if name == "pytorch" else zoo_step()
     data = list(batches())
     for batch in data * 2:
         step(batch)
-    print("ready", flush=True)
-    for line in sys.stdin:
-        batch = data[int(line)]
-        start = time.perf_counter()
-        step(batch)
-        print(time.perf_counter() - start, flush=True)
-
-
-def start(name):
-    backend = {} if name == "pytorch" else {"KERAS_BACKEND": name}
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "passive"}
-    process = subprocess.Popen(
-        [sys.executable, __file__, "--contestant", name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, **quiet, **backend},
-    )
-    assert process.stdout.readline() == "ready\n", f"{name} did not start"
-    return process
-
-
-def ask(process, batch):
-    process.stdin.write(f"{batch}\n")
-    process.stdin.flush()
-    return float(process.stdout.readline())
+    serve(lambda i: step(data[i]), {})
 
 
 def main():
@@ -167,12 +137,13 @@ def main():
         contestant(options.contestant)
         return
     names = ["pytorch", *options.backends.split(",")]
-    processes = {name: start(name) for name in names}
-    times = {name: [] for name in names}
-    for turn in range(options.steps * len(SHAPES)):
-        for name, process in processes.items():
-            times[name].append(ask(process, turn % len(SHAPES)))
-    medians = {name: statistics.median(values) for name, values in times.items()}
+    backends = {name: {"KERAS_BACKEND": name} for name in names[1:]}
+    contestants = {
+        name: Contestant(__file__, ["--contestant", name], **backends.get(name, {}))
+        for name in names
+    }
+    race(contestants, options.steps * len(SHAPES), len(SHAPES))
+    medians = {name: found.median for name, found in contestants.items()}
     for name in names[1:]:
         ratio = medians["pytorch"] / medians[name]
         print(

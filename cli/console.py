@@ -1,6 +1,6 @@
 """What people see while something long runs: always on stderr."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -102,6 +102,9 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
         self.console.print(f"step {step}: {name} [bold]{error:.2%}[/] {mark}")
         self.console.print(f"   said  {reference}", style="dim", highlight=False)
         self.console.print(f"   heard {heard}", style="dim", highlight=False)
+
+    def judged(self, lines: Sequence[str]) -> None:
+        self.console.print("\n".join(lines), highlight=False, markup=False)
 
     def saved(self, path: Path) -> None:
         """Nothing to show: checkpoints are many."""

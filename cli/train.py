@@ -8,23 +8,22 @@ import click
 
 from . import INTERRUPTED, options
 
-PRECISIONS = click.Choice(["float32", "mixed_float16", "mixed_bfloat16"])
-
 
 @click.command("train")
 @click.argument("preset")
 @click.option("--data", help="Corpus by name or path; by default the demo corpus.")
 @click.option("--run-dir", type=click.Path(file_okay=False), help="Where the run goes.")
 @options.settings
-@click.option("--precision", type=PRECISIONS, help="Dtype policy.")
+@click.option("--precision", metavar="POLICY|PART=POLICY,…", help="Dtype policy.")
 @click.option(
-    "--loss-scaling", type=click.Choice(["backoff", "none"]), help="For float16."
+    "--loss-scaling", metavar="backoff|logmax|none|NUMBER", help="For float16."
 )
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
 @click.option("--max-steps", type=click.IntRange(1), help="Steps at most.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, dropout.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
 @click.option("--init-from", help="Run or preset directory to take weights from.")
+@click.option("--numerics", is_flag=True, help="Record exponents layer by layer.")
 @options.backend
 @options.as_json
 def command(
@@ -34,6 +33,7 @@ def command(
     settings: tuple[str, ...],
     resume: bool,
     init_from: str | None,
+    numerics: bool,
     backend: str | None,
     as_json: bool,
     **recipe: Any,
@@ -46,6 +46,8 @@ def command(
     from .console import ConsoleReporter
 
     given = {f"recipe.{k}": v for k, v in recipe.items() if v is not None}
+    if "recipe.loss_scaling" in given:
+        given["recipe.loss_scaling.algorithm"] = given.pop("recipe.loss_scaling")
     with ConsoleReporter() as reporter:
         result = train(
             preset=preset,
@@ -54,6 +56,7 @@ def command(
             settings=given | dict(map(parse_setting, settings)),
             resume=resume,
             init_from=init_from,
+            numerics=numerics,
             reporter=reporter,
         )
     if as_json:

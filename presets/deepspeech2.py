@@ -14,7 +14,7 @@ from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.decoders.ctc import CTCDecoder
 from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
 from s2s_zoo.features.spectrogram import LogSpectrogram
-from s2s_zoo.optimizers.larc import LARC
+from s2s_zoo.optimizers.larc import momentum_larc
 from s2s_zoo.optimizers.schedules import ExponentialDecay, PolynomialDecay
 from s2s_zoo.tasks.speech_to_text import SpeechToText
 
@@ -115,7 +115,7 @@ deepspeech2_large = register_preset(
         ),
         recipe=replace(
             deepspeech2_small.recipe,
-            optimizer=partial(LARC, momentum=0.9, eta=1e-3),
+            optimizer=partial(momentum_larc, momentum=0.9, eta=1e-3),
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=1e-3, decay_steps=0, power=0.5
             ),
@@ -148,7 +148,7 @@ deepspeech2_toy = register_preset(
         decoder=partial(CTCDecoder),
         recipe=replace(
             deepspeech2_small.recipe,
-            optimizer=partial(LARC, momentum=0.9, eta=1e-3),
+            optimizer=partial(momentum_larc, momentum=0.9, eta=1e-3),
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=1e-3, decay_steps=0, power=2.0
             ),

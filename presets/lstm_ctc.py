@@ -50,7 +50,6 @@ lstm_ctc_small = register_preset(
                 minimum=1e-8,
             ),
             precision="mixed_float16",
-            loss_scaling="backoff",
             batch_seconds=800.0,
             epochs=50,
         ),

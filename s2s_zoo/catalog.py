@@ -12,13 +12,15 @@ from typing import Any, Self
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.base import ZooLayer, constructor_parameters
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.precision import check_policy
+from s2s_zoo.optimizers.loss_scaling import (
+    AutomaticLossScaleOptimizer,
+    scaling_rule,
+)
+from s2s_zoo.precision import policies
 from s2s_zoo.registry import PRESETS
 
 HIDDEN = {"self", "name", "kwargs", "args", "learning_rate"}
 """Arguments that are no settings; a recipe's learning rate is its schedule's."""
-
-LOSS_SCALING = ("backoff", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +32,12 @@ class Recipe:
         schedule: partial of a learning-rate schedule over updates; a `decay_steps`
             left out becomes the number of steps of the training.
         batch_seconds: budget of a batch in seconds of padded audio.
+        accumulate: batches of an update; the result is that of one large batch.
         epochs: passes over the data.
         max_steps: steps after which training ends, 0 for no limit.
-        precision: dtype policy of the whole model.
-        loss_scaling: "backoff" or "none"; read under mixed_float16.
+        precision: dtype policy of the model, or of its parts as
+            `s2s_zoo.precision.policies` reads it.
+        loss_scaling: partial of the optimizer around it under mixed_float16.
         checkpoint_every: steps between checkpoints of the training state.
         validate_every: steps between validations, 0 for once an epoch.
         keep_checkpoints: newest training states kept.
@@ -45,9 +49,12 @@ class Recipe:
     schedule: partial[Any]
     batch_seconds: float
     epochs: int
+    accumulate: int = 1
     max_steps: int = 0
     precision: str = "float32"
-    loss_scaling: str = "backoff"
+    loss_scaling: partial[Any] = field(
+        default_factory=lambda: partial(AutomaticLossScaleOptimizer)
+    )
     checkpoint_every: int = 500
     validate_every: int = 0
     keep_checkpoints: int = 3
@@ -55,13 +62,18 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_policy(self.precision)
-        if self.loss_scaling not in LOSS_SCALING:
-            raise UserError(
-                f"recipe.loss_scaling is one of {', '.join(LOSS_SCALING)}. "
-                f"Received: {self.loss_scaling!r}"
-            )
-        positive = ("batch_seconds", "epochs", "checkpoint_every", "keep_checkpoints")
+        policies(self.precision)
+        try:
+            scaling_rule(_children(self.loss_scaling))
+        except ValueError as error:
+            raise UserError(f"recipe.loss_scaling: {error}") from error
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        positive = (
+            *("batch_seconds", "epochs", "accumulate"),
+            *("checkpoint_every", "keep_checkpoints"),
+        )
         rates = {
             f"schedule.{key}": value
             for key, value in self.schedule.keywords.items()
@@ -128,12 +140,14 @@ class Preset:
         return self.with_settings(settings)._build() if settings else self._build()
 
     def _build(self) -> Seq2Seq:
-        policy = self.recipe.precision
+        policy = policies(self.recipe.precision)
         model = Seq2Seq(
             self.task,
             self.features(),
-            self.encoder(dtype=policy),
-            self.decoder(vocabulary_size=self.task.vocabulary_size, dtype=policy),
+            self.encoder(dtype=policy["encoder"]),
+            self.decoder(
+                vocabulary_size=self.task.vocabulary_size, dtype=policy["decoder"]
+            ),
             self.augmentation() if self.augmentation else None,
             name=self.name,
         )

@@ -28,7 +28,7 @@ from s2s_zoo.errors import UserError
 
 PREFIX = "step-"
 LOCK = "lock"
-HOST = "host/torch"
+HOST = "host/"
 COUNTERS = re.compile(r"_\d+(?=[_/]|$)")
 """What Keras appends to names used before in the same process."""
 
@@ -79,7 +79,7 @@ def save_checkpoint(
     try:
         temporary.mkdir()
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = {**_variables(model), **_host_random_state()}
+        arrays: dict[str, Any] = {**_variables(model), **host_random_state()}
         np.savez(buffer, **arrays)
         content = buffer.getvalue()
         described = {"sha256": _digest(content, vars(state)), **vars(state)}
@@ -163,8 +163,12 @@ def _variables(model: keras.Model) -> dict[str, NDArray[Any]]:
 
 
 def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) -> None:
-    random_state = arrays.pop(HOST, None)
-    arrays = {COUNTERS.sub("", name): array for name, array in arrays.items()}
+    random_state = {n: array for n, array in arrays.items() if n.startswith(HOST)}
+    arrays = {
+        COUNTERS.sub("", name): array
+        for name, array in arrays.items()
+        if name not in random_state
+    }
     variables = {COUNTERS.sub("", n): v for n, v in _named(model).items()}
     wrong = sorted(set(variables) ^ set(arrays)) + [
         f"{n}: {arrays[n].shape} in the file, {tuple(v.shape)} in the model"
@@ -178,8 +182,7 @@ def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) ->
         )
     for name, variable in variables.items():
         variable.assign(arrays[name])
-    if random_state is not None:
-        _set_host_random_state(random_state)
+    set_host_random_state(random_state)
 
 
 def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray[Any]]]:
@@ -201,18 +204,31 @@ def _digest(variables: bytes, state: dict[str, Any]) -> str:
     ).hexdigest()
 
 
-def _host_random_state() -> dict[str, NDArray[Any]]:
+def host_random_state() -> dict[str, NDArray[Any]]:
+    """Random states that are no variables of a model, by name: PyTorch's own."""
     if keras.backend.backend() != "torch":
         return {}
     import torch
 
-    return {HOST: torch.get_rng_state().numpy()}
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    states = {"torch": torch.get_rng_state()}
+    states |= {f"cuda/{i}": state for i, state in enumerate(devices)}
+    return {HOST + name: state.numpy() for name, state in states.items()}
 
 
-def _set_host_random_state(state: NDArray[Any]) -> None:
+def set_host_random_state(states: dict[str, NDArray[Any]]) -> None:
+    """Give what `host_random_state` gave back to the devices that are there."""
+    if not states:
+        return
     import torch
 
-    torch.set_rng_state(torch.from_numpy(state))
+    count = torch.cuda.device_count()
+    for name, state in states.items():
+        kind, _, index = name.removeprefix(HOST).partition("/")
+        if kind == "torch":
+            torch.set_rng_state(torch.from_numpy(state))
+        elif int(index) < count:
+            torch.cuda.set_rng_state(torch.from_numpy(state), int(index))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_INK, _PALE, _GRID = "#222222", "#8a8a8a", "#e4e4e4"
-_BLUE, _ORANGE = "#30638e", "#d1495b"
+INK, PALE, GRID = "#222222", "#8a8a8a", "#e4e4e4"
+BLUE, ORANGE = "#30638e", "#d1495b"
 _IN_USE = 0.1  # a character that never gets likelier has no row
 
 
@@ -44,7 +44,7 @@ def plot_utterance(
         transcript: what was recognized.
         reference: what was said, where it is known.
     """
-    figure = _new_figure(12, 7)
+    figure = new_figure(12, 7)
     grid = figure.add_gridspec(2, 2, height_ratios=(2, 3), width_ratios=(70, 1))
     above = figure.add_subplot(grid[0, 0])
     below = figure.add_subplot(grid[1, 0], sharex=above)
@@ -56,10 +56,11 @@ def plot_utterance(
     figure.colorbar(image, cax=figure.add_subplot(grid[1, 1]))
     above.set_xlim(0, len(np.asarray(features)) * frame_seconds)
     _caption(figure, transcript, reference)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
-def _new_figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """A white figure of that many inches, drawn without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -68,7 +69,8 @@ def _new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def _save(figure: "Figure", path: Path) -> None:
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG; makes the directory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, format="png")
 
@@ -77,7 +79,7 @@ def _draw_features(axes: "Axes", features: NDArray[Any], seconds: float) -> Any:
     frames, channels = features.shape
     low, high = np.percentile(features, [1, 99.8])
     axes.set_ylabel("feature channel")
-    axes.set_title("input features", loc="left", fontsize=11, color=_INK)
+    axes.set_title("input features", loc="left", fontsize=11, color=INK)
     axes.tick_params(labelbottom=False)
     return axes.imshow(
         features.T,
@@ -103,9 +105,9 @@ def _draw_probabilities(
     count, size = len(used), _label_size(len(used) + 1)
     axes.set_yticks(range(count + 1), [*labels, "blank"], fontsize=size)
     axes.set_yticks(np.arange(count) + 0.5, minor=True)
-    axes.grid(axis="y", which="minor", color=_GRID, linewidth=0.6)
+    axes.grid(axis="y", which="minor", color=GRID, linewidth=0.6)
     axes.tick_params(axis="y", which="both", length=0)
-    axes.set_title("character probabilities", loc="left", fontsize=11, color=_INK)
+    axes.set_title("character probabilities", loc="left", fontsize=11, color=INK)
     axes.set_xlabel("seconds")
     end = len(probabilities) * seconds
     _draw_rows(axes, probabilities[:, -1:], (0, end, count + 0.5, count - 0.5), "Greys")
@@ -164,7 +166,7 @@ def _caption(figure: "Figure", transcript: str, reference: str | None) -> None:
         fontsize=12,
         family="monospace",
         parse_math=False,
-        color=_INK,
+        color=INK,
     )
 
 
@@ -177,7 +179,7 @@ def plot_training(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             `validation` (a mapping with `word_error_rate`, a fraction) where they
             were measured.
     """
-    figure = _new_figure(10, 6)
+    figure = new_figure(10, 6)
     validations = [{"step": r["step"], **r.get("validation", {})} for r in rows]
     errors = _series(validations, "word_error_rate")
     count = 2 if errors[0] else 1
@@ -187,7 +189,7 @@ def plot_training(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     if errors[0]:
         _draw_errors(panels[1], errors)
     panels[-1].set_xlabel("step")
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _series(
@@ -201,13 +203,13 @@ def _series(
 
 def _draw_loss(axes: "Axes", loss: tuple[list[float], list[float]]) -> None:
     steps, values = loss
-    axes.plot(steps, values, color=_BLUE, alpha=0.25, linewidth=0.8)
-    axes.plot(steps, _smooth(values), color=_BLUE, linewidth=1.8)
+    axes.plot(steps, values, color=BLUE, alpha=0.25, linewidth=0.8)
+    axes.plot(steps, _smooth(values), color=BLUE, linewidth=1.8)
     if values and min(values) > 0:
         axes.set_yscale("log")
         _plain_log_labels(axes)
-    axes.set_title("training loss", loc="left", fontsize=11, color=_BLUE)
-    _tidy(axes)
+    axes.set_title("training loss", loc="left", fontsize=11, color=BLUE)
+    tidy(axes)
 
 
 def _smooth(values: Sequence[float]) -> NDArray[np.float64]:
@@ -232,36 +234,37 @@ def _draw_learning_rate(axes: "Axes", rate: tuple[list[float], list[float]]) -> 
     if not rate[0]:
         return
     twin = axes.twinx()
-    twin.plot(*rate, color=_PALE, linewidth=1, linestyle=(0, (4, 2)))
+    twin.plot(*rate, color=PALE, linewidth=1, linestyle=(0, (4, 2)))
     twin.set_ylim(0, 1.08 * max(rate[1]) or 1)
     twin.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3), useMathText=True)
-    twin.tick_params(axis="y", colors=_PALE)
+    twin.tick_params(axis="y", colors=PALE)
     twin.spines[["top", "left"]].set_visible(False)
-    twin.spines["right"].set_color(_GRID)
-    axes.set_title("learning rate (dashed)", loc="center", fontsize=11, color=_PALE)
+    twin.spines["right"].set_color(GRID)
+    axes.set_title("learning rate (dashed)", loc="center", fontsize=11, color=PALE)
 
 
 def _draw_errors(axes: "Axes", errors: tuple[list[float], list[float]]) -> None:
     steps, percents = errors[0], [100 * rate for rate in errors[1]]
     best = int(np.argmin(percents))
-    axes.plot(steps, percents, color=_ORANGE, linewidth=1.8, marker="o", markersize=4)
+    axes.plot(steps, percents, color=ORANGE, linewidth=1.8, marker="o", markersize=4)
     axes.plot(
         steps[best],
         percents[best],
         marker="o",
         markersize=10,
         markerfacecolor="none",
-        color=_INK,
+        color=INK,
         label=f"best: {percents[best]:.2f} % at step {steps[best]}",
     )
     axes.set_ylim(0, 1.08 * max(percents) or 1)
     axes.legend(loc="upper right", frameon=False)
     title = "validation word error rate, %"
-    axes.set_title(title, loc="left", fontsize=11, color=_ORANGE)
-    _tidy(axes)
+    axes.set_title(title, loc="left", fontsize=11, color=ORANGE)
+    tidy(axes)
 
 
-def _tidy(axes: "Axes") -> None:
-    axes.grid(color=_GRID, linewidth=0.6)
+def tidy(axes: "Axes") -> None:
+    """A pale grid behind, no frame above and to the right."""
+    axes.grid(color=GRID, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)

@@ -12,7 +12,7 @@ from s2s_zoo.registry import PRESETS
 SMALL = PRESETS.get("deepspeech2_small")
 CHANGED = {
     "recipe.precision": "mixed_bfloat16",
-    "recipe.loss_scaling": "none",
+    "recipe.loss_scaling.algorithm": "none",
     "encoder.cell": "lstm",
     "features.window": "hamming",
     "features.normalization": "global",
@@ -104,7 +104,7 @@ def test_what_is_no_number_has_no_path(path):
         ("encoder.kernels", 11),
         ("encoder.cell", 3),
         ("recipe.epochs", [3]),
-        ("recipe.loss_scaling", [1]),
+        ("recipe.loss_scaling.algorithm", [1]),
     ],
 )
 def test_a_value_of_another_type_is_refused(path, value):
@@ -122,12 +122,21 @@ def test_whole_numbers_are_floats_and_lists_tuples():
     assert settings["encoder.kernels"] == ((3, 5), (5, 3))
 
 
-def test_loss_scaling_is_one_of_its_words():
-    for value in ("none", "backoff"):
-        settings = SMALL.with_settings({"recipe.loss_scaling": value}).settings()
-        assert settings["recipe.loss_scaling"] == value
-    with pytest.raises(UserError, match="backoff, none"):
-        SMALL.with_settings({"recipe.loss_scaling": "sometimes"})
+def test_loss_scaling_is_an_algorithm_or_a_number():
+    path = "recipe.loss_scaling.algorithm"
+    for value in ("none", "backoff", "logmax", "128"):
+        settings = SMALL.with_settings({path: value}).settings()
+        assert settings[path] == value
+    for value in ("sometimes", "-1", "nan"):
+        with pytest.raises(UserError, match=rf"backoff, logmax.*algorithm={value}"):
+            SMALL.with_settings({path: value})
+
+
+def test_bounds_of_loss_scaling_are_checked():
+    preset = SMALL.with_settings({"recipe.loss_scaling.scale_max": 2.0**24})
+    assert preset.recipe.loss_scaling.keywords["scale_max"] == 2.0**24
+    with pytest.raises(UserError, match="step_factor is above 1"):
+        SMALL.with_settings({"recipe.loss_scaling.step_factor": 0.5})
 
 
 @pytest.mark.parametrize(
@@ -153,8 +162,16 @@ def test_numbers_out_of_range_are_refused(path, value):
 
 
 def test_an_unknown_precision_lists_those_there_are():
-    with pytest.raises(UserError, match="float32, mixed_float16, mixed_bfloat16"):
-        SMALL.with_settings({"recipe.precision": "float16"})
+    for value in ("float16", "encoder=float16", "search=float32", "encoder"):
+        with pytest.raises(UserError, match="float32, mixed_float16, mixed_bfloat16"):
+            SMALL.with_settings({"recipe.precision": value})
+
+
+def test_precision_by_part():
+    preset = SMALL.scaled().with_settings({"recipe.precision": "encoder=mixed_float16"})
+    model = preset.build()
+    assert model.encoder.dtype_policy.name == "mixed_float16"
+    assert model.decoder.dtype_policy.name == "float32"
 
 
 def test_a_recipe_is_checked_when_made():

@@ -47,13 +47,13 @@ def training(steps: int) -> list[dict[str, Any]]:
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The figures saved by a test, beside their files."""
     saved: list[Any] = []
-    save = plots._save
+    save = plots.save_figure
 
     def keep(figure: Figure, path: Path) -> None:
         save(figure, path)
         saved.append(figure)
 
-    monkeypatch.setattr(plots, "_save", keep)
+    monkeypatch.setattr(plots, "save_figure", keep)
     return saved
 
 

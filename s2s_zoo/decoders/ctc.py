@@ -5,6 +5,7 @@ from typing import Unpack
 import keras
 
 from s2s_zoo.decoders.base import Decoder
+from s2s_zoo.precision import l2_penalty
 from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
 
 
@@ -28,7 +29,7 @@ class CTCDecoder(Decoder):
         self.l2 = l2
         self.dense = keras.layers.Dense(
             vocabulary_size + 1,
-            kernel_regularizer=keras.regularizers.L2(l2 / 2) if l2 else None,
+            kernel_regularizer=l2_penalty(l2),
             dtype=self.dtype_policy,
             name="dense",
         )

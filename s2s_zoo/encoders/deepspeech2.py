@@ -17,6 +17,7 @@ from s2s_zoo.layers.convolution import (
 )
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.recurrent import Recurrence
+from s2s_zoo.precision import l2_penalty
 from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
 
 
@@ -109,7 +110,7 @@ class DeepSpeech2Encoder(Encoder):
         )
         self.dense = keras.layers.Dense(
             self.projection,
-            kernel_regularizer=keras.regularizers.L2(self.l2 / 2) if self.l2 else None,
+            kernel_regularizer=l2_penalty(self.l2),
             dtype=policy,
             name="dense",
         )

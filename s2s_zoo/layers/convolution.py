@@ -9,6 +9,7 @@ from s2s_zoo.layers.activation import clipped_relu
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
+from s2s_zoo.precision import l2_penalty
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 
@@ -54,7 +55,7 @@ class SpectrogramConvolution(ZooLayer):
             padding="valid",
             use_bias=False,
             data_format="channels_last",
-            kernel_regularizer=keras.regularizers.L2(l2 / 2) if l2 else None,
+            kernel_regularizer=l2_penalty(l2),
             dtype=self.dtype_policy,
             name="convolution",
         )
@@ -122,7 +123,7 @@ class RowConvolution(ZooLayer):
     def build(self, input_shape: Shape, *_: Shape) -> None:
         self.kernel = self.add_weight(
             shape=(self.width, input_shape[-1], 1),
-            regularizer=keras.regularizers.L2(self.l2 / 2) if self.l2 else None,
+            regularizer=l2_penalty(self.l2),
             name="kernel",
         )
         self.normalization.build(input_shape)

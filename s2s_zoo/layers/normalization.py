@@ -7,6 +7,7 @@ from keras import ops
 
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.masking import apply_mask
+from s2s_zoo.precision import l2_penalty
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 
@@ -36,7 +37,7 @@ class MaskedBatchNormalization(ZooLayer):
 
     def build(self, input_shape: Shape) -> None:
         size = (input_shape[-1],)
-        penalty = keras.regularizers.L2(self.l2 / 2) if self.l2 else None
+        penalty = l2_penalty(self.l2)
         self.gamma = self._variable("gamma", size, "ones", regularizer=penalty)
         self.beta = self._variable("beta", size, "zeros")
         self.moving_mean = self._variable("moving_mean", size, "zeros", trainable=False)
@@ -86,12 +87,14 @@ class MaskedBatchNormalization(ZooLayer):
         return mean, ops.maximum(square - ops.square(mean), 0.0), count
 
     def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:
-        keep = ops.where(count > 0, self.momentum, 1.0)
+        """Follow the statistics of a batch that has frames and did not overflow."""
+        real = (count > 0) & ops.isfinite(mean) & ops.isfinite(variance)
         for moving, value in (
             (self.moving_mean, mean),
             (self.moving_variance, variance),
         ):
-            moving.assign(moving * keep + value * (1.0 - keep))
+            new = moving * self.momentum + value * (1.0 - self.momentum)
+            moving.assign(ops.where(real, new, ops.convert_to_tensor(moving)))
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return input_shape

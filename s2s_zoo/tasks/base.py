@@ -123,6 +123,10 @@ class Task(abc.ABC):
         """Scalar loss of a batch."""
 
     @abc.abstractmethod
+    def weight(self, inputs: Arrays, target: Arrays) -> float:
+        """What the loss of a batch is the mean over: its examples, tokens or frames."""
+
+    @abc.abstractmethod
     def evaluate(
         self,
         model: Seq2Seq,

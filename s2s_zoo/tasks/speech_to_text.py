@@ -28,7 +28,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.ctc_greedy import ctc_greedy
 from s2s_zoo.search.words import Word, words
-from s2s_zoo.tasks.base import Evaluation, Selection, Task
+from s2s_zoo.tasks.base import Arrays, Evaluation, Selection, Task
 from s2s_zoo.tasks.serving import Input, Serving, Signature
 from s2s_zoo.typing import Tensor
 
@@ -194,6 +194,10 @@ class SpeechToText(Task):
         fits = ctc_fits(lengths, target["target"], target_lengths)
         count = ops.sum(ops.cast(fits, "float32"))
         return ops.sum(losses) / ops.maximum(count, 1.0)
+
+    def weight(self, inputs: Arrays, target: Arrays) -> float:
+        """Utterances of a batch."""
+        return float(np.sum(inputs["source_lengths"] > 0))
 
     def generate(
         self, model: Seq2Seq, inputs: Sequence[Any], **search: Any

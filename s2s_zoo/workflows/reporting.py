@@ -1,5 +1,6 @@
 """What a workflow tells whoever watches it; it prints nothing itself."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,9 @@ class Reporter:
     def validated(self, step: int, evaluation: Evaluation, best: bool) -> None:
         """A validation is done; `best` if it is the best so far."""
 
+    def judged(self, lines: Sequence[str]) -> None:
+        """The flight recorder's verdict and what it cost."""
+
     def saved(self, path: Path) -> None:
         """A checkpoint is on disk."""
 
@@ -108,3 +112,4 @@ class TrainingResult:
     interrupted: bool = False
     stopped_early: bool = False
     dropped: dict[str, int] = field(default_factory=dict)
+    numerics: dict[str, Any] | None = None

@@ -1,7 +1,8 @@
 """The run directory: everything a training leaves behind.
 
 `preset/` the best model, `checkpoints/` the training state, `run.json` what was
-asked for, `metrics.jsonl` what happened, `plots/` and `tensorboard/` pictures of it.
+asked for, `metrics.jsonl` what happened, `plots/` and `tensorboard/` pictures of it,
+`numerics.jsonl` and `numerics.txt` what the flight recorder saw.
 """
 
 import json
@@ -53,6 +54,11 @@ class RunDirectory:
         """One JSON object a line, in the order of steps."""
         return self.path / "metrics.jsonl"
 
+    @property
+    def numerics(self) -> Path:
+        """What the flight recorder saw, one JSON object a line."""
+        return self.path / "numerics.jsonl"
+
     def write_request(self, request: dict[str, Any]) -> None:
         """Keep what was asked for, so that the training can be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -75,26 +81,38 @@ class RunDirectory:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a line cut by a kill is left out."""
-        if not self.metrics.is_file():
-            return []
-        lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return read_rows(self.metrics)
 
     def add_metrics(self, row: dict[str, Any]) -> None:
         """Append a row to metrics.jsonl."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_row(self.metrics, row)
 
     def forget_after(self, step: int) -> None:
         """Drop the rows a resumed training will write again."""
-        kept = [row for row in self.read_metrics() if row["step"] <= step]
-        self._rewrite(kept)
+        for path in (self.metrics, self.numerics):
+            if path.is_file():
+                _rewrite(path, [r for r in read_rows(path) if r["step"] <= step])
 
-    def _rewrite(self, rows: Iterable[dict[str, Any]]) -> None:
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        temporary = self.metrics.with_suffix(".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(self.metrics)
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file, one a line; a line cut by a kill is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def append_row(path: Path, row: dict[str, Any]) -> None:
+    """Append a JSON object as a line."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def _rewrite(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
 
 
 def new_run(preset: str, runs: Path = RUNS) -> RunDirectory:

@@ -2,18 +2,20 @@
 
 import math
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from s2s_zoo.catalog import Preset
+from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import TrainingState, load_latest, run_lock
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.saving import copy_weights
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.optimizers.accumulation import GradientAccumulation
+from s2s_zoo.precision import uses_float16
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory, new_run
 from s2s_zoo.workflows.training_loop import TrainingLoop
@@ -29,6 +31,7 @@ def train(
     settings: dict[str, Any] | None = None,
     resume: bool = False,
     init_from: str | Path | None = None,
+    numerics: bool = False,
     reporter: Reporter | None = None,
 ) -> TrainingResult:
     """Train a preset into a run directory.
@@ -40,6 +43,8 @@ def train(
         settings: values by path, such as {"recipe.epochs": 3}.
         resume: go on where the run in `run_dir` stopped, as it was asked for.
         init_from: run or preset directory whose weights training starts from.
+        numerics: record where the numbers lie: `numerics.jsonl`, a picture, a verdict;
+            a resumed training goes on with it.
         reporter: hears what happens.
 
     Returns:
@@ -50,7 +55,8 @@ def train(
     """
     reporter = reporter or Reporter()
     run = _run_directory(preset, run_dir, resume)
-    request = {"preset": preset, "data": data, "settings": settings or {}}
+    request: dict[str, Any] = {"preset": preset, "data": data}
+    request |= {"settings": settings or {}, "numerics": numerics}
     if resume:
         request = run.read_request()
     chosen = _resolve(request, preset)
@@ -62,8 +68,15 @@ def train(
             outline = _restore(loop, outline, reporter)
         else:
             run.write_request(request)
+        if numerics or request.get("numerics"):
+            loop.numerics = FlightRecorder(loop.model, run, reporter)
         reporter.started(outline)
-        return loop.run_to_end()
+        try:
+            return loop.run_to_end()
+        except UserError:
+            if loop.numerics:
+                loop.numerics.finish(loop.state.seconds)
+            raise
 
 
 def _run_directory(
@@ -109,7 +122,7 @@ def _prepare(
     plan = batches.plan(preset.recipe.batch_seconds, preset.task.buckets, shuffle=True)
     steps = preset.recipe.epochs * len(plan)
     steps = min(steps, preset.recipe.max_steps or steps)
-    compile_model(model, preset, steps)
+    compile_model(model, preset, _updates(steps, len(plan), preset.recipe.accumulate))
     loop = TrainingLoop(
         model=model,
         preset=preset,
@@ -154,19 +167,42 @@ def _usable(
     return selection.usable
 
 
-def compile_model(model: Seq2Seq, preset: Preset, steps: int) -> None:
-    """Give the model the optimizer and schedule of its recipe."""
+def _updates(steps: int, steps_per_epoch: int, accumulate: int) -> int:
+    """Updates of a training; the last of an epoch may have fewer batches."""
+    epochs, rest = divmod(steps, steps_per_epoch)
+    return epochs * -(-steps_per_epoch // accumulate) + -(-rest // accumulate)
+
+
+def compile_model(model: Seq2Seq, preset: Preset, updates: int) -> None:
+    """Give the model the optimizer and schedule of its recipe.
+
+    Args:
+        model: built.
+        preset: its recipe is read.
+        updates: of the whole training; a schedule without `decay_steps` takes as many.
+
+    Raises:
+        UserError: the optimizer or the schedule refuses a number.
+    """
     recipe = preset.recipe
-    schedule = recipe.schedule
-    settings = schedule.keywords
-    if not settings.get("decay_steps", 1):
-        held = max(settings.get("begin", 0), settings.get("warmup", 0))
-        schedule = partial(schedule, decay_steps=max(1, steps - held))
-    optimizer = recipe.optimizer(learning_rate=schedule())
-    if recipe.precision == "mixed_float16" and recipe.loss_scaling != "none":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    try:
+        optimizer = recipe.optimizer(learning_rate=_schedule(recipe, updates))
+    except ValueError as error:
+        raise UserError(f"recipe.optimizer, recipe.schedule: {error}") from error
+    if recipe.accumulate > 1:
+        optimizer = GradientAccumulation(optimizer, recipe.accumulate)
+    if uses_float16(recipe.precision):
+        optimizer = recipe.loss_scaling(optimizer)
     optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, auto_scale_loss=False)
+
+
+def _schedule(recipe: Recipe, updates: int) -> Any:
+    settings = recipe.schedule.keywords
+    if settings.get("decay_steps", 1):
+        return recipe.schedule()
+    held = max(settings.get("begin", 0), settings.get("warmup", 0))
+    return recipe.schedule(decay_steps=max(1, updates - held))
 
 
 def _restore(

@@ -17,8 +17,14 @@ from s2s_zoo.data.loader import Prefetcher
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.optimizers.accumulation import GradientAccumulation
+from s2s_zoo.optimizers.loss_scaling import (
+    AutomaticLossScaleOptimizer,
+    LossScalingError,
+)
 from s2s_zoo.plots import plot_training
 from s2s_zoo.tasks.base import Batches, Evaluation
+from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.interruption import Interruption, watch_for_interruption
 from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory
@@ -41,6 +47,7 @@ class TrainingLoop:
         steps: batches in all.
         state: where the training stands.
         reporter: hears what happens.
+        numerics: records the numbers of chosen steps, None for none.
     """
 
     model: Seq2Seq
@@ -57,6 +64,7 @@ class TrainingLoop:
     waited: float = 0.0
     trained: float = 0.0
     told: set[str] = field(default_factory=set)
+    numerics: FlightRecorder | None = None
 
     def run_to_end(self) -> TrainingResult:
         """Train until the last step, early stopping or a signal."""
@@ -83,10 +91,19 @@ class TrainingLoop:
         load = partial(self.batches.load, epoch=self.state.epoch)
         prefetcher = Prefetcher(load, remaining)
         for batch, (inputs, target) in self._paced(remaining, prefetcher):
+            self._announce(inputs, target, len(order))
             self._step(batch, inputs, target)
             self._after_step(len(order))
             if interruption.requested or self._finished():
                 break
+
+    def _announce(self, inputs: Any, target: Any, steps_per_epoch: int) -> None:
+        """Tell what accumulates gradients about the next batch; epochs end groups."""
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", None)
+        for found in (self.model.optimizer, optimizer):
+            if isinstance(found, GradientAccumulation):
+                last = self.state.position + 1 == steps_per_epoch
+                found.announce(self.preset.task.weight(inputs, target), last)
 
     def _paced(
         self, order: list[Batch], prefetcher: Prefetcher[Batch, Any]
@@ -105,7 +122,7 @@ class TrainingLoop:
         state = self.state
         state.step += 1
         state.position += 1
-        self._check_loss(loss, batch)
+        self._check_step(loss, batch)
         self.losses.append(loss)
         now = time.perf_counter()
         seconds, self._clock = now - self._clock, now
@@ -124,7 +141,12 @@ class TrainingLoop:
 
     def _update(self, inputs: Any, target: Any) -> dict[str, float]:
         try:
-            return self.model.train_on_batch(inputs, target, return_dict=True)
+            if self.numerics:
+                self.numerics.before_step(self.state.step + 1, inputs, target)
+            logs = self.model.train_on_batch(inputs, target, return_dict=True)
+            if self.numerics:
+                self.numerics.after_step(float(logs["loss"]))
+            return logs
         except Exception as error:  # each backend has its own out-of-memory error
             if not OUT_OF_MEMORY.search(str(error)):
                 raise
@@ -134,10 +156,20 @@ class TrainingLoop:
                 "lower recipe.batch_seconds"
             ) from error
 
-    def _check_loss(self, loss: float, batch: Batch) -> None:
-        if math.isfinite(loss) or self.preset.recipe.precision == "mixed_float16":
-            return
+    def _check_step(self, loss: float, batch: Batch) -> None:
+        """Stop where training no longer moves, or moves nowhere."""
         names = ", ".join(self.batches.names(batch)[:8])
+        if not isinstance(self.model.optimizer, AutomaticLossScaleOptimizer):
+            self._check_loss(loss, names)
+            return
+        try:
+            self.model.optimizer.check()
+        except LossScalingError as error:
+            raise UserError(f"{error}. The last batch held {names}") from error
+
+    def _check_loss(self, loss: float, names: str) -> None:
+        if math.isfinite(loss):
+            return
         raise UserError(
             f"The loss of step {self.state.step} is {loss}: lower the learning rate "
             f"(--set recipe.schedule.initial_learning_rate=…). The batch held {names}. "
@@ -217,7 +249,8 @@ class TrainingLoop:
             ),
             "data_wait_share": round(self.waited / self.trained, 4),
         }
-        self.run.add_metrics(row)
+        scale = self._loss_scale()
+        self.run.add_metrics(row if scale is None else row | {"loss_scale": scale})
         for name in ("loss", "learning_rate", "audio_seconds_per_second"):
             self.events.add_scalar(f"train/{name}", row[name], report.step)
 
@@ -233,7 +266,7 @@ class TrainingLoop:
 
     def _result(self, interrupted: bool) -> TrainingResult:
         state, recent = self.state, self.losses[-50:]
-        scale = getattr(self.model.optimizer, "dynamic_scale", None)
+        skipped = getattr(self.model.optimizer, "skipped_steps", 0)
         best = {
             "step": state.best_step,
             "metric": self.preset.task.metric,
@@ -248,15 +281,17 @@ class TrainingLoop:
             train_loss=sum(recent) / len(recent) if recent else None,
             validation=self.last.metrics if self.last else {},
             best=best if state.best_step >= 0 else {},
-            loss_scale=None if scale is None else float(ops.convert_to_numpy(scale)),
-            skipped_steps=state.step - self._updates(),
+            loss_scale=self._loss_scale(),
+            skipped_steps=int(ops.convert_to_numpy(skipped)),
             data_wait_share=self.waited / self.trained if self.trained else 0.0,
             interrupted=interrupted,
             stopped_early=self._stopped_early(),
+            numerics=self.numerics.finish(state.seconds) if self.numerics else None,
         )
 
-    def _updates(self) -> int:
-        return int(ops.convert_to_numpy(self.model.optimizer.iterations))
+    def _loss_scale(self) -> float | None:
+        scale = getattr(self.model.optimizer, "dynamic_scale", None)
+        return None if scale is None else float(ops.convert_to_numpy(scale))
 
 
 def _events(run: RunDirectory) -> Any:

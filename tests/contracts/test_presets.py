@@ -77,7 +77,7 @@ def test_trains_and_comes_back_from_its_directory(name, tmp_path):
     keras.utils.set_random_seed(0)
     preset = PRESETS.get(name).scaled()
     model = preset.build()
-    compile_model(model, preset, steps=10)
+    compile_model(model, preset, updates=10)
     inputs, target = speech_batch(seconds=0.2)
     before = values(model)
     for _ in range(STEPS if preset.recipe.precision == "mixed_float16" else 1):

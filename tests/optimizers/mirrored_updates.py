@@ -1,0 +1,57 @@
+"""Trains with one device and with two replicas; prints how far the weights differ.
+
+Run by `test_every_optimizer.py` in a process of its own: the number of virtual devices
+is fixed when TensorFlow starts.
+"""
+
+import contextlib
+import json
+
+import numpy as np
+import tensorflow as tf
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(
+    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+import keras  # noqa: E402
+
+from s2s_zoo.optimizers.larc import momentum_larc  # noqa: E402
+from s2s_zoo.optimizers.lazy_adam import LazyAdam  # noqa: E402
+from s2s_zoo.optimizers.novograd import NovoGrad  # noqa: E402
+
+MAKE = {
+    "larc": lambda: momentum_larc(0.1, eta=0.02),
+    "novograd": lambda: NovoGrad(0.05, weight_decay=0.1),
+    "lazy_adam": lambda: LazyAdam(0.05),
+}
+
+
+def train(name, scope):
+    """All weights after two epochs of two batches."""
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, 9, (16, 5))
+    targets = rng.normal(size=(16, 1)).astype("float32")
+    keras.utils.set_random_seed(0)
+    with scope:
+        layers = [
+            keras.Input((5,)),
+            keras.layers.Embedding(10, 4),
+            keras.layers.Flatten(),
+            keras.layers.Dense(1),
+        ]
+        model = keras.Sequential(layers)
+        model.compile(MAKE[name](), loss="mse")
+    model.fit(tokens, targets, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
+def difference(name, strategy):
+    one = train(name, contextlib.nullcontext())
+    return float(np.abs(train(name, strategy.scope()) - one).max())
+
+
+if __name__ == "__main__":
+    mirrored = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    print(json.dumps({name: difference(name, mirrored) for name in MAKE}))
