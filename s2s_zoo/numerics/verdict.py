@@ -182,11 +182,9 @@ def _about_scale(windows: Sequence[Window], verdict: Verdict) -> str:
             f"{_power(bears.high)} ({bears.high_at}). One that adapts does: backoff or "
             "logmax."
         )
-    served = (
-        "No loss scale is needed"
-        if scale == 1
-        else f"A loss scale of {_scale(scale)} serves every layer at every recorded step"
-    )
+    served = "No loss scale is needed"
+    if scale != 1:
+        served = f"A loss scale of {_scale(scale)} serves every layer at every step"
     return (
         f"{served}; with headroom it may be up to {_power(bears.high)} "
         f"({bears.high_at} at step {bears.step})."

@@ -248,7 +248,7 @@ class _TallyKeeper(keras.optimizers.Optimizer):
         self, gradient: Tensor, variable: keras.Variable, learning_rate: Tensor
     ) -> None:
         slot = self.slots[self._get_variable_index(variable)]
-        if len(slot.shape) == 1:
+        if len(slot.shape) == 1:  # of a weight; that of a token is a tally already
             scale = ops.convert_to_tensor(self.scale)
             gradient = tally(dense(gradient, variable) / scale)
         self.assign(slot, gradient)

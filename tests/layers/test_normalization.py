@@ -113,6 +113,18 @@ def test_a_batch_of_padding_leaves_the_statistics_and_stays_finite():
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 3e38])
+def test_a_batch_that_overflows_leaves_the_statistics(bad):
+    x, mask = batch(SHAPES[0])
+    layer = make(SHAPES[0])
+    layer(x, mask, training=True)
+    held = [ops.convert_to_numpy(v) for v in layer.non_trainable_variables]
+    x[0, 1] = bad
+    layer(x, mask, training=True)
+    for variable, expected in zip(layer.non_trainable_variables, held, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), expected)
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_statistics_are_float32_under_mixed_policies(policy):
     """The sum of 4096 frames of 32 overflows float16; bfloat16 cannot count them."""

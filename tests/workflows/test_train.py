@@ -2,8 +2,10 @@
 
 import errno
 import json
+import re
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
 from tests.speech_corpus import write_corpus
 
+TORCH = keras.backend.backend() == "torch"
 SETTINGS = {
     "encoder.filters": (2, 2),
     "encoder.rnn_units": 8,
@@ -160,6 +163,44 @@ def test_a_loss_that_is_not_a_number_stops_with_the_names(
     )
     with pytest.raises(UserError, match=r"learning rate.*train_\d+\.wav"):
         run_training(corpus, tmp_path / "run")
+
+
+@pytest.mark.skipif(TORCH, reason="float16 on CPU takes minutes in torch")
+def test_steps_that_all_overflow_end_training_with_layers_and_names(corpus, tmp_path):
+    with pytest.raises(UserError) as caught:
+        run_training(
+            *(corpus, tmp_path / "run"),
+            precision="mixed_float16",
+            **{
+                "loss_scaling.algorithm": "1e30",
+                "loss_scaling.max_consecutive_skips": 3,
+            },
+        )
+    message = str(caught.value)
+    assert "4 steps in a row" in message
+    assert "dense/bias" in message
+    assert re.search(r"train_\d+\.wav", message)
+
+
+@pytest.mark.skipif(TORCH, reason="float16 on CPU takes minutes in torch")
+def test_loss_scale_and_accumulated_gradients_are_resumed(corpus, tmp_path):
+    recipe = {
+        "precision": "mixed_float16",
+        "loss_scaling.algorithm": "logmax",
+        "accumulate": 4,
+        "max_steps": 6,
+        "checkpoint_every": 3,
+    }
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    result = run_training(corpus, whole, **recipe)
+    assert result.loss_scale is not None
+    shutil.copytree(whole, again)
+    shutil.rmtree(again / "checkpoints/step-00000006")
+    notes = Notes()
+    run_training(corpus, again, notes, resume=True)
+    assert [report.step for report in notes.steps] == [4, 5, 6]
+    pairs = zip(variables(whole, 6), variables(again, 6), strict=True)
+    assert all((expected == found).all() for expected, found in pairs)
 
 
 def test_out_of_memory_names_the_setting(corpus, tmp_path, monkeypatch):
