@@ -13,6 +13,8 @@ SMALL = PRESETS.get("deepspeech2_small")
 CHANGED = {
     "recipe.precision": "mixed_bfloat16",
     "recipe.loss_scaling.algorithm": "none",
+    "recipe.loss_scaling.beta1": 0.9,
+    "recipe.loss_scaling.beta2": 0.9,
     "encoder.cell": "lstm",
     "features.window": "hamming",
     "features.normalization": "global",

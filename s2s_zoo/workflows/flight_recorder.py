@@ -138,11 +138,12 @@ class FlightRecorder:
         Returns:
             `path` of the rows, `verdict` in lines, `recordings`, `seconds`.
         """
+        before = self.seconds
         with self._timed():
             rows = read_rows(self.run.numerics)
             recordings = [Recording.from_row(row) for row in rows if "layers" in row]
             lines = self._conclude(rows, recordings)
-        share = self.seconds / max(training_seconds, self.seconds, 1e-9)
+        share = self.seconds / (training_seconds + self.seconds - before)
         cost = f"{len(recordings)} recordings, {self.seconds:.1f} s"
         lines.append(f"numerics: {cost}, {share:.1%} of the training.")
         words = self.run.path / "numerics.txt"
