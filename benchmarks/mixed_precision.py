@@ -15,7 +15,6 @@ import json
 import os
 import resource
 
-import numpy as np
 from turns import Contestant, race, serve
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
@@ -29,21 +28,6 @@ PEAK_TFLOPS = {
     "T4": {"half": 65.0, "float32": 8.1},
 }
 """Dense peaks of the makers' data sheets (SXM versions)."""
-
-
-def random_batch(preset, seconds):
-    """Utterances of 6 s that fill a batch of so many seconds."""
-    rng = np.random.default_rng(0)
-    each = min(6.0, seconds)
-    rows, samples = max(1, round(seconds / each)), int(each * 16000)
-    lengths = rng.integers(samples * 3 // 4, samples, rows, "int32")
-    targets = rng.integers(0, preset.task.vocabulary_size, (rows, int(each * 12)))
-    sizes = np.full(rows, targets.shape[1], "int32")
-    source = rng.normal(0, 0.1, (rows, samples)).astype("float32")
-    return (
-        {"source": source, "source_lengths": lengths},
-        {"target": targets.astype("int32"), "target_lengths": sizes},
-    )
 
 
 def use_tf32(wanted):
@@ -124,7 +108,7 @@ def trainer(name, precision, seconds):
         optimizer = AutomaticLossScaleOptimizer(model.optimizer, algorithm)
         optimizer.build(model.trainable_variables)
         model.compile(optimizer, auto_scale_loss=False)
-    inputs, target = random_batch(preset, seconds)
+    (inputs, target), _ = preset.task.random_batch(seconds)
     return lambda _: float(
         model.train_on_batch(inputs, target, return_dict=True)["loss"]
     )

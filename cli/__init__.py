@@ -13,6 +13,7 @@ VERBS = {
     "evaluate": "Measure a trained model on a split.",
     "infer": "Run a trained model on files.",
     "export": "Export a trained model and compare it with the original.",
+    "benchmark": "Time training steps on this machine, by precision.",
     "data": "List, fetch and check corpora.",
 }
 FAILED, INTERRUPTED = 1, 75

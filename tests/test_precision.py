@@ -53,7 +53,7 @@ def test_policies_of_parts(precision, encoder, decoder):
 
 @pytest.mark.parametrize("name", ["half", "encoder", "encoder=half", "loss=float32"])
 def test_other_names_are_refused(name):
-    with pytest.raises(UserError, match="mixed_bfloat16.*Received"):
+    with pytest.raises(UserError, match=r"mixed_bfloat16.*Received"):
         policies(name)
 
 

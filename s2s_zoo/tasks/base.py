@@ -123,6 +123,17 @@ class Task(abc.ABC):
         """Scalar loss of a batch."""
 
     @abc.abstractmethod
+    def random_batch(self, budget: float) -> tuple[tuple[Arrays, Arrays], float]:
+        """Noise to time steps with.
+
+        Args:
+            budget: of the batch, in the units of the task.
+
+        Returns:
+            Inputs and target, and the units they hold without padding.
+        """
+
+    @abc.abstractmethod
     def weight(self, inputs: Arrays, target: Arrays) -> float:
         """What the loss of a batch is the mean over: its examples, tokens or frames."""
 

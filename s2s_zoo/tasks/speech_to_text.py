@@ -195,6 +195,19 @@ class SpeechToText(Task):
         count = ops.sum(ops.cast(fits, "float32"))
         return ops.sum(losses) / ops.maximum(count, 1.0)
 
+    def random_batch(self, budget: float) -> tuple[tuple[Arrays, Arrays], float]:
+        """Utterances of up to 6 s, whose characters last 80 ms each."""
+        rng = np.random.default_rng(0)
+        seconds = min(6.0, budget)
+        rows, samples = max(1, round(budget / seconds)), int(seconds * self.sample_rate)
+        lengths = rng.integers(samples * 3 // 4, samples, rows, np.int32)
+        source = rng.normal(0, 0.1, (rows, samples)).astype(np.float32)
+        sizes = (lengths / self.sample_rate / 0.08).astype(np.int32)
+        tokens = rng.integers(0, self.vocabulary_size, (rows, sizes.max()), np.int32)
+        inputs = {"source": source, "source_lengths": lengths}
+        target = {"target": tokens, "target_lengths": sizes}
+        return (inputs, target), float(lengths.sum() / self.sample_rate)
+
     def weight(self, inputs: Arrays, target: Arrays) -> float:
         """Utterances of a batch."""
         return float(np.sum(inputs["source_lengths"] > 0))

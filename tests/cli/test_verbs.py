@@ -103,3 +103,16 @@ def test_data_list_and_check(zoo, corpus):
     code, out, err = zoo("data", "check", corpus, "--json")
     assert code == 0, err
     assert read_json(out)["counts"]["utterances"] == 19
+
+
+def test_benchmark_prints_one_object(zoo):
+    code, out, _ = zoo(
+        *("benchmark", "lstm-ctc-small", "--json", "--steps", 1),
+        *("--set", "encoder.rnn_units=8", "--set", "recipe.batch_seconds=1"),
+        *("--precision", "float32", "--precision", "decoder=mixed_bfloat16"),
+    )
+    assert code == 0
+    found = json.loads(out)
+    assert found["preset"] == "lstm-ctc-small"
+    names = [row["precision"] for row in found["precisions"]]
+    assert names == ["float32", "decoder=mixed_bfloat16"]
