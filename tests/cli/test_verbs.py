@@ -112,7 +112,7 @@ def test_benchmark_prints_one_object(zoo):
         *("--precision", "float32", "--precision", "decoder=mixed_bfloat16"),
     )
     assert code == 0
-    found = json.loads(out)
+    found = read_json(out)
     assert found["preset"] == "lstm-ctc-small"
     names = [row["precision"] for row in found["precisions"]]
     assert names == ["float32", "decoder=mixed_bfloat16"]
