@@ -19,14 +19,24 @@ import keras  # noqa: E402
 
 from s2s_zoo.optimizers.loss_scaling import AutomaticLossScaleOptimizer  # noqa: E402
 
+BURST = {"backoff": 500, "logmax": 50, 64.0: 50}
 
-def train(algorithm: str | float, bad_row: int | None) -> dict[str, object]:
-    """Three steps of 4 rows over two replicas; row `bad_row` of the second is NaN."""
+
+def train(algorithm: str | float, bad_row: int | None, burst: int) -> dict[str, object]:
+    """A good step, a burst and a good step, each of 4 rows over two replicas.
+
+    Args:
+        algorithm: of the loss scale.
+        bad_row: row that is NaN in every batch of the burst, None for none.
+        burst: steps.
+    """
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    inputs = np.random.default_rng(0).normal(size=(12, 3)).astype("float32")
-    targets = inputs.sum(axis=1, keepdims=True)
+    rng = np.random.default_rng(0)
+    inputs = rng.normal(size=(burst + 2, 4, 3)).astype("float32")
+    targets = inputs.sum(axis=2).reshape(-1, 1)
     if bad_row is not None:
-        inputs[4 + bad_row] = np.nan
+        inputs[1:-1, bad_row] = np.nan
+    inputs = inputs.reshape(-1, 3)
     with strategy.scope():
         keras.utils.set_random_seed(0)
         model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
@@ -46,8 +56,8 @@ def train(algorithm: str | float, bad_row: int | None) -> dict[str, object]:
 
 if __name__ == "__main__":
     found = [
-        train(algorithm, bad_row)
-        for algorithm in ("backoff", "logmax", 64.0)
-        for bad_row in (None, 0, 3)
+        train(algorithm, bad_row, burst)
+        for algorithm, long in BURST.items()
+        for bad_row, burst in ((None, 1), (0, 1), (3, 1), (3, long))
     ]
     json.dump(found, sys.stdout)

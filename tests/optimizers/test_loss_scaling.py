@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
 
 from s2s_zoo.optimizers.loss_scaling import (
@@ -217,17 +219,46 @@ def test_two_replicas_of_which_one_overflows() -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
-    for clean, first, second in (found[0:3], found[3:6], found[6:9]):
-        assert clean["updates"] == 3
-        assert clean["skipped"] == 0
-        for result in (first, second):
-            assert np.isfinite(
-                np.concatenate(list(map(np.ravel, result["weights"])))
-            ).all()
-            assert result["updates"] == 2
-            assert result["skipped"] == 1
-            assert first["weights"] == second["weights"]
+    expected = [(1.0, 500), (1.0, 50), (64.0, 50)]  # backoff, logmax, a number
+    for i, (scale, skipped) in enumerate(expected):
+        clean, first, second, burst = found[4 * i : 4 * i + 4]
+        assert (clean["updates"], clean["skipped"]) == (3, 0)
+        assert (first["updates"], first["skipped"]) == (2, 1)
+        assert first["weights"] == second["weights"]
+        assert (burst["updates"], burst["skipped"]) == (2, skipped)
+        assert burst["scale"] == scale
+        for result in (clean, first, second, burst):
+            weights = np.concatenate([np.ravel(w) for w in result["weights"]])
+            assert np.isfinite(weights).all()
     assert found[1]["scale"] == found[0]["scale"] / 2
+
+
+KINDS = {
+    "usual": 1.0,
+    "nan": np.nan,
+    "inf": np.inf,
+    "zero": 0.0,
+    "largest": 65504.0,
+    "tiny": 2.0**-24,
+}
+
+
+@settings(max_examples=8, deadline=None)
+@given(kinds=st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=12))
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_no_stream_of_gradients_makes_weights_or_state_infinite(
+    algorithm: str | float, kinds: list[str]
+) -> None:
+    weights = variables()
+    optimizer = AutomaticLossScaleOptimizer(keras.optimizers.Adam(0.1), algorithm)
+    optimizer.build(weights)
+    for step, kind in enumerate(kinds):
+        grads = [g * KINDS[kind] for g in gradients(step)]
+        optimizer.apply(grads, weights)
+    for value in values([*weights, *optimizer.variables]):
+        assert np.isfinite(value).all()
+    scale = float(ops.convert_to_numpy(optimizer.dynamic_scale))
+    assert scale == 256.0 if algorithm == 256.0 else 1.0 <= scale <= 2.0**14
 
 
 @pytest.mark.parametrize(
