@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "passive"}
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 class Contestant:
