@@ -94,16 +94,16 @@ class AutomaticLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
         if self.built:
             return
         self._state = {
-            key: self._scalar(key, value) for key, value in self.rule.start().items()
+            key: self._float32(key, value) for key, value in self.rule.start().items()
         }
         self.dynamic_scale = self._state["scale"]
-        self.consecutive_skips = self._scalar("consecutive_skips", 0.0)
-        self.skipped_steps = self._scalar("skipped_steps", 0.0)
-        self.not_finite = self._scalar("not_finite", 0.0, (len(variables),))
+        self.consecutive_skips = self._float32("consecutive_skips", 0.0)
+        self.skipped_steps = self._float32("skipped_steps", 0.0)
+        self.not_finite = self._float32("not_finite", 0.0, (len(variables),))
         self.inner_optimizer.build(variables)
         keras.optimizers.Optimizer.build(self, variables)
 
-    def _scalar(
+    def _float32(
         self, name: str, value: float, shape: tuple[int, ...] = ()
     ) -> keras.Variable:
         return self.add_variable(

@@ -191,7 +191,6 @@ def test_a_good_step_renews_the_budget() -> None:
     assert float(ops.convert_to_numpy(model.optimizer.skipped_steps)) == 8
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="float16 on CPU takes minutes in torch")
 @pytest.mark.parametrize("algorithm", ["backoff", "logmax"])
 def test_float16_that_overflows_still_learns(algorithm: str) -> None:
     keras.utils.set_random_seed(0)
