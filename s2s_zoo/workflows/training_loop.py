@@ -158,18 +158,22 @@ class TrainingLoop:
 
     def _check_step(self, loss: float, batch: Batch) -> None:
         """Stop where training no longer moves, or moves nowhere."""
-        names = ", ".join(self.batches.names(batch)[:8])
         if not isinstance(self.model.optimizer, AutomaticLossScaleOptimizer):
-            self._check_loss(loss, names)
+            self._check_loss(loss, batch)
             return
         try:
             self.model.optimizer.check()
         except LossScalingError as error:
+            names = self._some_names(batch)
             raise UserError(f"{error}. The last batch held {names}") from error
 
-    def _check_loss(self, loss: float, names: str) -> None:
+    def _some_names(self, batch: Batch) -> str:
+        return ", ".join(self.batches.names(batch)[:8])
+
+    def _check_loss(self, loss: float, batch: Batch) -> None:
         if math.isfinite(loss):
             return
+        names = self._some_names(batch)
         raise UserError(
             f"The loss of step {self.state.step} is {loss}: lower the learning rate "
             f"(--set recipe.schedule.initial_learning_rate=…). The batch held {names}. "

@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 
-import keras
 import numpy as np
 import pytest
 
@@ -16,7 +15,6 @@ from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
 from tests.speech_corpus import write_corpus
 
-TORCH = keras.backend.backend() == "torch"
 SETTINGS = {
     "encoder.filters": (2, 2),
     "encoder.rnn_units": 8,
@@ -165,7 +163,6 @@ def test_a_loss_that_is_not_a_number_stops_with_the_names(
         run_training(corpus, tmp_path / "run")
 
 
-@pytest.mark.skipif(TORCH, reason="float16 on CPU takes minutes in torch")
 def test_steps_that_all_overflow_end_training_with_layers_and_names(corpus, tmp_path):
     with pytest.raises(UserError) as caught:
         run_training(
@@ -182,7 +179,6 @@ def test_steps_that_all_overflow_end_training_with_layers_and_names(corpus, tmp_
     assert re.search(r"train_\d+\.wav", message)
 
 
-@pytest.mark.skipif(TORCH, reason="float16 on CPU takes minutes in torch")
 def test_loss_scale_and_accumulated_gradients_are_resumed(corpus, tmp_path):
     recipe = {
         "precision": "mixed_float16",
