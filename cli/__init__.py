@@ -11,6 +11,7 @@ VERBS = {
     "show": "Every number of a preset.",
     "train": "Train a preset.",
     "evaluate": "Measure a trained model on a split.",
+    "compare": "Test whether two trained models differ.",
     "infer": "Run a trained model on files.",
     "export": "Export a trained model and compare it with the original.",
     "benchmark": "Time training steps on this machine, by precision.",

@@ -18,11 +18,13 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from s2s_zoo.metrics.presentation import metric_text, metric_title
 from s2s_zoo.tasks.base import Evaluation
 from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingOutline
 
 SMOOTHING = 0.9
 LOGGED_EVERY = 50
+SHOWN_CHARACTERS = 240
 SHORT = {"word_error_rate": "WER"}
 
 
@@ -45,6 +47,7 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
         self.evaluation: TaskID | None = None
         self.loss = float("nan")
         self.speed = float("nan")
+        self.speed_unit = ""
         self.metric = ""
 
     def __enter__(self) -> Self:
@@ -63,6 +66,7 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
         self.console.print(text, style="yellow", highlight=False)
 
     def started(self, outline: TrainingOutline) -> None:
+        self.speed_unit = outline.speed_unit
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold")
         for name, value in _rows(outline):
@@ -74,10 +78,11 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
 
     def stepped(self, report: StepReport) -> None:
         assert self.training is not None
-        speed = report.source_seconds / report.seconds
+        speed = report.units / report.seconds
         self.loss = _smooth(self.loss, report.loss)
         self.speed = _smooth(self.speed, speed)
-        status = f"loss {self.loss:.2f}  {self.speed:.1f}x real time{self.metric}"
+        speed_text = f"{self.speed:,.{1 if self.speed < 1000 else 0}f}"
+        status = f"loss {self.loss:.2f}  {speed_text}{self.speed_unit}{self.metric}"
         self.progress.update(self.training, advance=1, status=status)
         if not self.console.is_terminal and report.step % LOGGED_EVERY == 0:
             self.console.print(f"step {report.step}: {status}", highlight=False)
@@ -94,14 +99,15 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
     def validated(self, step: int, evaluation: Evaluation, best: bool) -> None:
         if self.evaluation is not None:
             self.progress.remove_task(self.evaluation)
-        name, error = next(iter(evaluation.metrics.items()))
-        name = SHORT.get(name, name)
-        self.metric = f"  {name} {error:.1%}"
-        _, reference, heard = evaluation.outputs[step % len(evaluation.outputs)]
+        name, value = next(iter(evaluation.metrics.items()))
+        title, text = SHORT.get(name, metric_title(name)), metric_text(name, value)
+        self.metric = f"  {title} {text}"
+        _, reference, output = evaluation.outputs[step % len(evaluation.outputs)]
         mark = "[green]best so far[/]" if best else ""
-        self.console.print(f"step {step}: {name} [bold]{error:.2%}[/] {mark}")
-        self.console.print(f"   said  {reference}", style="dim", highlight=False)
-        self.console.print(f"   heard {heard}", style="dim", highlight=False)
+        self.console.print(f"step {step}: {title} [bold]{text}[/] {mark}")
+        for label, shown in (("right", reference), ("output", output)):
+            line = f"   {label:<6} {shown[:SHOWN_CHARACTERS]}"
+            self.console.print(line, style="dim", highlight=False, markup=False)
 
     def judged(self, lines: Sequence[str]) -> None:
         self.console.print("\n".join(lines), highlight=False, markup=False)
@@ -129,7 +135,7 @@ def _rows(outline: TrainingOutline) -> list[tuple[str, str]]:
         ("runs on", f"{outline.backend}, {outline.precision}"),
         (
             "data",
-            f"{outline.examples:,} examples, {outline.hours:.2f} h to train on; "
+            f"{outline.examples:,} examples to train on, {outline.amount}; "
             f"{outline.validation_examples:,} to validate",
         ),
         (

@@ -21,6 +21,7 @@ def list_corpora(as_json: bool) -> None:
     rows = [
         {
             "name": corpus.name,
+            "task": corpus.task,
             "summary": corpus.summary,
             "licence": corpus.licence,
             "splits": list(corpus.splits),
@@ -32,7 +33,7 @@ def list_corpora(as_json: bool) -> None:
         return
     for row in rows:
         click.echo(f"{row['name']}: {row['summary']} ({row['licence']})")
-        click.echo(f"    splits: {', '.join(row['splits'])}")
+        click.echo(f"    {row['task']}; splits: {', '.join(row['splits'])}")
 
 
 @command.command("prepare")
@@ -54,10 +55,19 @@ def prepare(name: str, directory: str | None, as_json: bool) -> None:
 
 @command.command("check")
 @click.argument("path")
-@click.option("--preset", default="deepspeech2_small", show_default=True)
+@click.option("--preset", help="By default the one for speech, or of a named corpus.")
+@click.option("--source", help="Language of the sources of pairs of texts.")
+@click.option("--target", help="Language of the targets.")
 @click.option("--show", default=5, show_default=True, help="Names shown of each kind.")
 @options.as_json
-def check(path: str, preset: str, show: int, as_json: bool) -> int:
+def check(
+    path: str,
+    preset: str | None,
+    source: str | None,
+    target: str | None,
+    show: int,
+    as_json: bool,
+) -> int:
     """Find in PATH (or a corpus by name) what would hurt training PRESET."""
     options.start_backend(None)
     from s2s_zoo.workflows.check_data import check_data
@@ -65,7 +75,9 @@ def check(path: str, preset: str, show: int, as_json: bool) -> int:
     from .console import counting
 
     with counting("checking") as progress:
-        report = check_data(data=path, preset=preset, progress=progress)
+        report = check_data(
+            data=path, preset=preset, source=source, target=target, progress=progress
+        )
     if as_json:
         options.print_json(report.to_json())
     else:
@@ -74,14 +86,9 @@ def check(path: str, preset: str, show: int, as_json: bool) -> int:
 
 
 def _tell(report: Any, show: int) -> None:
-    from s2s_zoo.data.check import KINDS
-
-    click.echo(
-        f"{report.counts['utterances']} utterances, {report.hours:.2f} h; "
-        f"{report.counts['usable']} usable, {report.usable_hours:.2f} h"
-    )
+    click.echo(report.headline)
     for kind, found in report.findings.items():
-        click.echo(f"{kind} ({KINDS[kind]}): {len(found)}")
+        click.echo(f"{kind} ({report.kinds[kind]}): {report.counts[kind]}")
         for name, detail in found[:show]:
             click.echo(f"    {name}: {detail}")
     if report.ok:

@@ -10,6 +10,7 @@ from . import options
 @click.option("--data", help="Corpus by name or path; by default that of the run.")
 @click.option("--split", default="test", show_default=True, help="What to measure on.")
 @click.option("--outputs", type=click.Path(dir_okay=False), help="TSV of every output.")
+@options.search
 @options.backend
 @options.as_json
 def command(
@@ -17,18 +18,25 @@ def command(
     data: str | None,
     split: str,
     outputs: str | None,
+    search: str,
     backend: str | None,
     as_json: bool,
 ) -> None:
     """Measure RUN (by default the newest under ./runs), with confidence intervals."""
     options.start_backend(backend)
+    from s2s_zoo.metrics.presentation import metric_text, metric_title
     from s2s_zoo.workflows.evaluate import evaluate
 
     from .console import ConsoleReporter
 
     with ConsoleReporter() as reporter:
         result = evaluate(
-            run=run, data=data, split=split, outputs=outputs, reporter=reporter
+            run=run,
+            data=data,
+            split=split,
+            outputs=outputs,
+            search=search,
+            reporter=reporter,
         )
     if as_json:
         options.print_json(
@@ -41,9 +49,8 @@ def command(
         )
         return
     for name, value in result.metrics.items():
-        text = f"{name.replace('_', ' ')}: {value:.4f}"
+        text = f"{value:.4f}"
         if name in result.confidence:
-            low, high = result.confidence[name]
-            text = f"{name.replace('_', ' ')}: {value:.2%} [{low:.2%}, {high:.2%}]"
-        click.echo(text)
+            text = metric_text(name, value, result.confidence[name])
+        click.echo(f"{metric_title(name)}: {text}")
     click.echo(f"{result.examples} examples, {result.signature}")

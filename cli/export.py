@@ -8,7 +8,8 @@ import click
 
 from . import options
 
-BACKEND = "tensorflow"
+BACKENDS = {"savedmodel": "tensorflow"}
+"""The backend a format needs; any installed one writes the others."""
 
 
 @click.command("export")
@@ -17,7 +18,8 @@ BACKEND = "tensorflow"
     "--format",
     default="savedmodel",
     show_default=True,
-    help="savedmodel: a TensorFlow SavedModel, raw input to raw output.",
+    help="savedmodel: a TensorFlow SavedModel, raw input to raw output. ctranslate2: "
+    "a Transformer that translates, for CTranslate2.",
 )
 @click.option(
     "--output",
@@ -28,9 +30,10 @@ BACKEND = "tensorflow"
 def command(run: str | None, format: str, output: str | None, as_json: bool) -> None:
     """Export RUN (by default the newest under ./runs) and compare it with the model.
 
-    Runs on TensorFlow and on the CPU, whatever backend and device trained the model.
+    Runs on the CPU, and a SavedModel is written by TensorFlow, whatever backend and
+    device trained the model.
     """
-    _start_tensorflow()
+    _start_backend(BACKENDS.get(format))
     from s2s_zoo.workflows.export import export
 
     from .console import ConsoleReporter
@@ -46,14 +49,14 @@ def command(run: str | None, format: str, output: str | None, as_json: bool) -> 
     )
 
 
-def _start_tensorflow() -> None:
+def _start_backend(name: str | None) -> None:
     """A GPU is left to whoever trains on it, and to float32 without TF32."""
     from s2s_zoo.errors import UserError
 
-    if importlib.util.find_spec(BACKEND) is None:
+    if name is not None and importlib.util.find_spec(name) is None:
         raise UserError(
-            "Models are exported by TensorFlow, whatever backend trained them, and it "
-            "is not installed: pip install tensorflow"
+            f"{name} writes this format, whatever backend trained the model, and it is "
+            f"not installed: pip install {name}"
         )
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    options.start_backend(BACKEND)
+    options.start_backend(name)

@@ -16,16 +16,20 @@ from . import options
     help="Text file with one input a line.",
 )
 @click.option("--output", type=click.Path(dir_okay=False), help="File for the outputs.")
+@click.option("--plot", type=click.Path(dir_okay=False), help="PNG of the first.")
+@options.search
 @options.backend
 @options.as_json
 def command(
     paths: tuple[str, ...],
     listing: str | None,
     output: str | None,
+    plot: str | None,
+    search: str,
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Transcribe audio files with RUN (by default the newest under ./runs)."""
+    """Run RUN (by default the newest under ./runs) on audio files or lines of text."""
     options.start_backend(backend)
     from s2s_zoo.workflows.infer import infer
 
@@ -33,8 +37,8 @@ def command(
     run = paths[0] if first_is_run else None
     inputs = list(paths[1:] if first_is_run else paths)
     if listing:
-        inputs += Path(listing).read_text(encoding="utf-8").split("\n")
-    results = infer(run=run, inputs=[i for i in inputs if i.strip()], output=output)
+        inputs += Path(listing).read_text(encoding="utf-8").splitlines()
+    results = infer(run=run, inputs=inputs, output=output, search=search, plot=plot)
     if as_json:
         options.print_json({"outputs": results})
         return

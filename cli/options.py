@@ -21,6 +21,9 @@ backend = click.option(
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object on stdout."
 )
+search = click.option(
+    "--search", default="", metavar="KEY=VALUE,…", help="Search, such as beam=8."
+)
 run = click.argument("run", required=False, type=click.Path(file_okay=False))
 settings = click.option(
     "--set",

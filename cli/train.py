@@ -72,12 +72,15 @@ def command(
 
 
 def _tell(result: Any) -> None:
+    from s2s_zoo.metrics.presentation import metric_text, metric_title
+
     best = result.best
     click.echo(
-        f"Best {best['metric'].replace('_', ' ')} {best['value']:.2%} at step "
+        f"Best {metric_title(best['metric'])} "
+        f"{metric_text(best['metric'], best['value'])} at step "
         f"{best['step']} of {result.steps}, after {result.seconds / 60:.1f} minutes of "
         f"training; {result.data_wait_share:.1%} of it waiting for data.\n"
         f"Picture: {result.run_dir}/plots/example.png\n"
-        f"Next: s2s-zoo evaluate, s2s-zoo infer FILE.wav, "
+        f"Next: s2s-zoo evaluate, s2s-zoo infer INPUT, "
         f"s2s-zoo export --format savedmodel"
     )

@@ -31,9 +31,10 @@ class Recipe:
         optimizer: partial of a Keras optimizer, without its learning rate.
         schedule: partial of a learning-rate schedule over updates; a `decay_steps`
             left out becomes the number of steps of the training.
-        batch_seconds: budget of a batch in seconds of padded audio.
-        accumulate: batches of an update; the result is that of one large batch.
         epochs: passes over the data.
+        batch_seconds: budget of a batch in seconds of padded audio.
+        batch_tokens: budget of a batch in padded tokens, where text is read.
+        accumulate: batches of an update; the result is that of one large batch.
         max_steps: steps after which training ends, 0 for no limit.
         precision: dtype policy of the model, or of its parts as
             `s2s_zoo.precision.policies` reads it.
@@ -41,14 +42,17 @@ class Recipe:
         checkpoint_every: steps between checkpoints of the training state.
         validate_every: steps between validations, 0 for once an epoch.
         keep_checkpoints: newest training states kept.
+        average: at the end the mean weights of so many newest training states are
+            validated too, and kept where they are better; 0 for never.
         patience: validations without improvement before training stops, 0 for never.
         seed: of weights, order, dropout and augmentation.
     """
 
     optimizer: partial[Any]
     schedule: partial[Any]
-    batch_seconds: float
     epochs: int
+    batch_seconds: float = 0.0
+    batch_tokens: int = 0
     accumulate: int = 1
     max_steps: int = 0
     precision: str = "float32"
@@ -58,6 +62,7 @@ class Recipe:
     checkpoint_every: int = 500
     validate_every: int = 0
     keep_checkpoints: int = 3
+    average: int = 0
     patience: int = 0
     seed: int = 0
 
@@ -69,11 +74,19 @@ class Recipe:
             raise UserError(f"recipe.loss_scaling: {error}") from error
         self._check_numbers()
 
+    @property
+    def budget(self) -> float:
+        """Of a batch, in the units of the task: seconds or tokens."""
+        return self.batch_seconds or float(self.batch_tokens)
+
     def _check_numbers(self) -> None:
-        positive = (
-            *("batch_seconds", "epochs", "accumulate"),
-            *("checkpoint_every", "keep_checkpoints"),
-        )
+        budgets = (self.batch_seconds, self.batch_tokens)
+        if min(budgets) < 0 or sum(budget > 0 for budget in budgets) != 1:
+            raise UserError(
+                "One of recipe.batch_seconds and recipe.batch_tokens is above 0, the "
+                f"other is 0. Received: {budgets[0]} and {budgets[1]}"
+            )
+        positive = ("epochs", "accumulate", "checkpoint_every", "keep_checkpoints")
         rates = {
             f"schedule.{key}": value
             for key, value in self.schedule.keywords.items()
@@ -83,7 +96,7 @@ class Recipe:
         for name, value in values.items():
             if value <= 0:
                 raise UserError(f"recipe.{name} is above 0. Received: {value}")
-        for name in ("max_steps", "validate_every", "patience", "seed"):
+        for name in ("max_steps", "validate_every", "patience", "seed", "average"):
             if getattr(self, name) < 0:
                 received = getattr(self, name)
                 raise UserError(f"recipe.{name} is 0 or more. Received: {received}")
@@ -143,7 +156,7 @@ class Preset:
         policy = policies(self.recipe.precision)
         model = Seq2Seq(
             self.task,
-            self.features(),
+            self.features(**self.task.source_arguments),
             self.encoder(dtype=policy["encoder"]),
             self.decoder(
                 vocabulary_size=self.task.vocabulary_size, dtype=policy["decoder"]
@@ -176,8 +189,11 @@ class Preset:
 
     def scaled(self) -> Self:
         """The same topology with small widths, for tests."""
-        encoder: Any = self.encoder.func
-        return self.with_settings(encoder.scaled_settings(self.encoder))
+        settings: dict[str, Any] = {}
+        for part in (self.features, self.encoder, self.decoder):
+            layer: Any = part.func
+            settings |= layer.scaled_settings(part)
+        return self.with_settings(settings)
 
 
 SETTABLE = ("task", "features", "augmentation", "encoder", "decoder", "recipe")
@@ -212,7 +228,9 @@ def parse_setting(text: str) -> tuple[str, Any]:
 def _children(node: Any) -> dict[str, Any]:
     """What a node of the settings tree holds under which name."""
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
-        return {f.name: getattr(node, f.name) for f in dataclasses.fields(node)}
+        fields = dataclasses.fields(node)
+        kept = [f.name for f in fields if f.metadata.get("setting", True)]
+        return {name: getattr(node, name) for name in kept}
     if isinstance(node, partial):
         defaults = {n: p.default for n, p in _parameters(node.func).items()}
         return {

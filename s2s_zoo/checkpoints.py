@@ -123,6 +123,34 @@ def load_latest(
     return None, damaged
 
 
+def average_checkpoints(directory: Path, model: keras.Model, count: int) -> int:
+    """Give `model` the mean weights of the newest undamaged checkpoints.
+
+    Returns:
+        How many there were, at most `count`; with none the model is left alone.
+    """
+    trainable = {id(variable) for variable in model.trainable_variables}
+    variables = {
+        COUNTERS.sub("", name): variable
+        for name, variable in _named(model).items()
+        if id(variable) in trainable
+    }
+    sums = {name: np.zeros(variable.shape) for name, variable in variables.items()}
+    used = 0
+    for path in _checkpoints(directory)[:count]:
+        try:
+            _, arrays = _read(path)
+        except DamagedCheckpoint:
+            continue
+        used += 1
+        for name, array in arrays.items():
+            if (plain := COUNTERS.sub("", name)) in sums:
+                sums[plain] += array
+    for name, variable in variables.items() if used else ():
+        variable.assign((sums[name] / used).astype("float32"))
+    return used
+
+
 @contextmanager
 def run_lock(directory: Path) -> Iterator[None]:
     """Hold a run directory against other processes; a dead process holds nothing.

@@ -18,12 +18,31 @@ class EncoderOutput(NamedTuple):
     Attributes:
         sequence: (B, T, D) encoded source; zero wherever `mask` is False.
         mask: (B, T) bool, True on real frames.
-        state: final state of a recurrent encoder, None for the others.
+        state: final states of a recurrent encoder, lowest layer first, None for the
+            others.
+        keys: (B, T, D) what attention compares with, where it is not `sequence`.
     """
 
     sequence: Tensor
     mask: Tensor
-    state: Tensor | None = None
+    state: Any = None
+    keys: Tensor | None = None
+
+
+class DecoderState(NamedTuple):
+    """Where an autoregressive decoder stands.
+
+    R = B·K rows are being written, K next to each other for each source.
+
+    Attributes:
+        cache: tensors (R, ...) that follow a row when the rows are reordered.
+        memory: tensors (B, ...) of the sources, the same from start to end.
+        position: int32 scalar, tokens read so far.
+    """
+
+    cache: Any
+    memory: Any
+    position: Tensor
 
 
 class LayerKwargs(TypedDict, total=False):

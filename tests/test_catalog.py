@@ -26,6 +26,19 @@ CHANGED = {
 }
 
 
+TOKENS = "recipe.batch_tokens"
+
+
+def test_a_recipe_has_one_budget():
+    with pytest.raises(UserError, match=r"is above 0, the other is 0"):
+        SMALL.with_settings({TOKENS: 512})
+    with pytest.raises(UserError, match=r"Received: 0.0 and 0"):
+        SMALL.with_settings({"recipe.batch_seconds": 0.0})
+    assert SMALL.recipe.budget == SMALL.recipe.batch_seconds
+    text = PRESETS.get("transformer_tiny")
+    assert text.with_settings({TOKENS: 512}).recipe.budget == 512
+
+
 def another(path, value):
     """A value of the same type that differs."""
     if path in CHANGED:
@@ -39,7 +52,7 @@ def another(path, value):
     return (*value, value[-1]) if isinstance(value, tuple) else 1.0
 
 
-@pytest.mark.parametrize("path", SMALL.settings())
+@pytest.mark.parametrize("path", [p for p in SMALL.settings() if p != TOKENS])
 def test_every_path_is_settable_and_changes_nothing_else(path):
     before = SMALL.settings()
     value = another(path, before[path])

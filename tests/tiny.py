@@ -21,6 +21,12 @@ def tiny_preset() -> Preset:
     )
 
 
+def batch_of(preset: Preset) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Inputs and targets of a small batch of noise for any preset."""
+    budget = 0.4 if preset.recipe.batch_seconds else 24
+    return preset.task.random_batch(budget)[0]
+
+
 def speech_batch(
     rows: int = 2, seconds: float = 0.4, tokens: int = 3, seed: int = 0
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

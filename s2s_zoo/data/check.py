@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -68,6 +68,8 @@ class DataReport:
         usable_splits: the usable utterances of each split, with measured durations.
     """
 
+    kinds: ClassVar[Mapping[str, str]] = KINDS
+
     findings: dict[str, list[tuple[str, str]]]
     counts: dict[str, int]
     hours: float
@@ -79,6 +81,14 @@ class DataReport:
     def usable(self) -> list[Utterance]:
         """The usable utterances of all splits."""
         return [u for split in self.usable_splits.values() for u in split]
+
+    @property
+    def headline(self) -> str:
+        """How much there is, in a line."""
+        return (
+            f"{self.counts['utterances']} utterances, {self.hours:.2f} h; "
+            f"{self.counts['usable']} usable, {self.usable_hours:.2f} h"
+        )
 
     @property
     def ok(self) -> bool:

@@ -8,7 +8,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -20,12 +20,22 @@ _RETRIED_STATUS = (408, 425, 429, 500, 502, 503, 504)
 _log = logging.getLogger(__name__)
 
 
+class _SourceError(UserError):
+    """An address that does not give the file; another may."""
+
+
 class _Interrupted(Exception):
     """A transfer that is worth another attempt."""
 
 
+_KINDS = {
+    (".gz", ".tgz"): (b"\x1f\x8b", "a gzip file"),
+    (".zip",): (b"PK\x03\x04", "a zip file"),
+}
+
+
 def download(
-    url: str,
+    url: str | Sequence[str],
     destination: Path,
     sha256: str | None,
     *,
@@ -37,32 +47,47 @@ def download(
     """Fetch a file; what a broken attempt left in `destination`.part is resumed.
 
     Args:
-        url: http or https.
+        url: http or https; of several the first that gives the right content counts,
+            and every failure is logged.
         destination: the file to write; one that has the hash already is kept.
         sha256: hexadecimal digest of the content. None leaves it to the caller to
-            verify what is unpacked.
+            verify what is unpacked; then the content must at least not be empty, no
+            web page, and of the kind that the name of `destination` ends in, and its
+            digest is logged.
         progress: show a progress bar on stderr.
         attempts: how often to try before giving up.
         backoff: seconds before the second attempt, doubled before each further one.
         timeout: seconds without a byte after which an attempt has failed.
 
     Raises:
-        UserError: the server refuses, all attempts failed, the disk cannot be
-            written, or the content has another hash (it is removed then).
+        UserError: all addresses refuse, failed in all attempts, or gave another
+            content (it is removed then); or the disk cannot be written.
     """
-    if not url.startswith(("https://", "http://")):
-        raise UserError(f"{url}: only http and https addresses are fetched")
+    urls = [url] if isinstance(url, str) else list(url)
+    for address in urls:
+        if not address.startswith(("https://", "http://")):
+            raise UserError(f"{address}: only http and https addresses are fetched")
     if destination.exists():
         if sha256 is not None:
             _check_hash(destination, sha256, f"{destination}: move it away; it")
         return destination
-    part = destination.with_name(destination.name + ".part")
     with writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
-    with _progress_bar(destination.name, progress) as report:
-        _fetch_all(url, part, attempts, backoff, timeout, report)
-    _accept(part, destination, url, sha256)
-    return destination
+    part = destination.with_name(destination.name + ".part")
+    reasons = []
+    for number, address in enumerate(urls, start=1):
+        try:
+            with _progress_bar(destination.name, progress) as report:
+                _fetch_all(address, part, attempts, backoff, timeout, report)
+            _accept(part, destination, address, sha256)
+        except _SourceError as error:
+            reasons.append(str(error))
+            if number < len(urls):
+                _log.warning("%s; the next address is tried", error)
+                part.unlink(missing_ok=True)  # of other content, perhaps
+            continue
+        return destination
+    raise UserError("; ".join(reasons))
 
 
 def tree_sha256(directory: Path, pattern: str) -> str:
@@ -103,7 +128,7 @@ def _fetch_all(
             pause = backoff * 2**attempt
             _log.info("%s: %s; next attempt in %g s", url, reason, pause)
             time.sleep(pause)
-    raise UserError(
+    raise _SourceError(
         f"{url}: failed {attempts} times, last: {reason}; {part} keeps what has come, "
         "run again to resume"
     )
@@ -136,7 +161,7 @@ def _refused(error: urllib.error.HTTPError, url: str, part: Path, start: int) ->
         raise _Interrupted("the server cannot resume") from error
     if error.code in _RETRIED_STATUS:
         raise _Interrupted(f"HTTP {error.code} {error.reason}") from error
-    raise UserError(f"{url}: HTTP {error.code} {error.reason}") from error
+    raise _SourceError(f"{url}: HTTP {error.code} {error.reason}") from error
 
 
 def _append(
@@ -178,12 +203,14 @@ def _write_to(path: Path, mode: str) -> Iterator[Callable[[bytes], None]]:
 
 def _accept(part: Path, destination: Path, url: str, sha256: str | None) -> None:
     """Give a complete download its name, or remove it."""
-    if sha256 is not None:
-        try:
+    try:
+        if sha256 is not None:
             _check_hash(part, sha256, f"{url}: the content")
-        except UserError:
-            part.unlink()
-            raise
+        else:
+            _check_kind(part, destination, url)
+    except UserError as error:
+        part.unlink()
+        raise _SourceError(str(error)) from error
     with writing(destination):
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -194,12 +221,31 @@ def _check_hash(path: Path, sha256: str, what: str) -> None:
     received = file_sha256(path)
     if received == sha256.lower():
         return
-    with path.open("rb") as file:
-        is_page = file.read(1024).lstrip()[:1] == b"<"
-    hint = "; it is a web page, such as a login form" if is_page else ""
+    hint = "; it is a web page, such as a login form" if _is_page(path) else ""
     raise UserError(
         f"{what} has another SHA-256: expected {sha256}, received {received}{hint}"
     )
+
+
+def _check_kind(path: Path, destination: Path, url: str) -> None:
+    """Judge a file without a known hash by its first bytes."""
+    if path.stat().st_size == 0:
+        raise UserError(f"{url}: the content is empty")
+    if _is_page(path):
+        raise UserError(f"{url}: the content is a web page, such as a login form")
+    for endings, (start, kind) in _KINDS.items():
+        if destination.name.endswith(endings) and not _head(path).startswith(start):
+            raise UserError(f"{url}: the content is not {kind}")
+    _log.warning("%s: no hash is known; its SHA-256 is %s", url, file_sha256(path))
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(1024)
+
+
+def _is_page(path: Path) -> bool:
+    return _head(path).lstrip()[:1] == b"<"
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ training resumed at step n starts there without replaying the steps before.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,47 @@ class Batch:
     bucket: Bucket
 
 
+class EpochOrder(Sequence[Batch]):
+    """The batches of an epoch in their order, each made when it is asked for.
+
+    Args:
+        buckets: the shapes.
+        members: the examples of each bucket in their order.
+        batches: bucket and number within it of each batch (N, 2).
+    """
+
+    def __init__(
+        self,
+        buckets: Sequence[Bucket],
+        members: Sequence[NDArray[np.int64]],
+        batches: NDArray[np.int64],
+    ) -> None:
+        self._buckets = buckets
+        self._members = members
+        self._batches = batches
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+    @overload
+    def __getitem__(self, index: int) -> Batch: ...
+    @overload
+    def __getitem__(self, index: slice) -> "EpochOrder": ...
+    def __getitem__(self, index: int | slice) -> "Batch | EpochOrder":
+        if isinstance(index, slice):
+            return EpochOrder(self._buckets, self._members, self._batches[index])
+        kind, number = self._batches[index].tolist()
+        bucket = self._buckets[kind]
+        start = number * bucket.rows
+        examples = self._members[kind][start : start + bucket.rows]
+        return Batch(tuple(examples.tolist()), bucket)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EpochOrder) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 class BatchPlan:
     """Length-bucketed batches under a budget of padded source length.
 
@@ -51,8 +93,8 @@ class BatchPlan:
 
     def __init__(
         self,
-        lengths: Sequence[int],
-        target_lengths: Sequence[int],
+        lengths: Sequence[int] | NDArray[Any],
+        target_lengths: Sequence[int] | NDArray[Any],
         budget: int,
         buckets: int = 4,
         seed: int = 0,
@@ -83,26 +125,29 @@ class BatchPlan:
         pairs = zip(self._members, self.buckets, strict=True)
         return sum(-(-len(members) // bucket.rows) for members, bucket in pairs)
 
-    def epoch(self, epoch: int) -> list[Batch]:
+    def epoch(self, epoch: int) -> EpochOrder:
         """The batches of an epoch in their order.
 
         The shape that holds the most comes first, so that memory runs out at once or
         never.
         """
         rng = np.random.default_rng((self.seed, epoch))
-        batches = []
-        for members, bucket in zip(self._members, self.buckets, strict=True):
-            order = rng.permutation(members) if self.shuffle else members
-            starts = range(0, len(order), bucket.rows)
-            batches += [
-                Batch(tuple(order[i : i + bucket.rows].tolist()), bucket)
-                for i in starts
-            ]
-        shapes = [batch.bucket.rows * batch.bucket.size for batch in batches]
-        largest = batches.pop(len(shapes) - 1 - int(np.argmax(shapes[::-1])))
-        if not self.shuffle:
-            return [largest, *batches[::-1]]
-        return [largest, *(batches[i] for i in rng.permutation(len(batches)))]
+        members = self._members
+        if self.shuffle:
+            members = [rng.permutation(of_bucket) for of_bucket in members]
+        counts = [
+            -(-len(of_bucket) // bucket.rows)
+            for of_bucket, bucket in zip(members, self.buckets, strict=True)
+        ]
+        kinds = np.repeat(np.arange(len(counts)), counts)
+        numbers = np.concatenate([np.arange(count) for count in counts])
+        shapes = np.array([bucket.rows * bucket.size for bucket in self.buckets])[kinds]
+        largest = len(shapes) - 1 - int(np.argmax(shapes[::-1]))
+        others = np.delete(np.arange(len(shapes)), largest)
+        others = rng.permutation(others) if self.shuffle else others[::-1]
+        order = np.concatenate([[largest], others])
+        batches = np.stack([kinds[order], numbers[order]], axis=1)
+        return EpochOrder(self.buckets, members, batches)
 
     def padding_share(self) -> float:
         """Share of an epoch's padded source that is padding, empty rows aside."""

@@ -2,8 +2,12 @@
 
 import abc
 
+from keras import ops
+
 from s2s_zoo.layers.base import ZooLayer
-from s2s_zoo.typing import EncoderOutput, Tensor
+from s2s_zoo.layers.embedding import TokenEmbedding
+from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor
+from s2s_zoo.vocabulary import START
 
 
 class Decoder(ZooLayer, abc.ABC):
@@ -21,3 +25,47 @@ class Decoder(ZooLayer, abc.ABC):
         Returns:
             (B, U, V) float32 logits; for CTC (B, T, V+1), and targets are not read.
         """
+
+
+class AutoregressiveDecoder(Decoder):
+    """Writes one token after the other, each read before the next is scored.
+
+    Token by token gives the logits that teacher forcing gives.
+    """
+
+    @property
+    @abc.abstractmethod
+    def shares_source(self) -> bool:
+        """Whether the table of the source's tokens is the target's too."""
+
+    @abc.abstractmethod
+    def share(self, embedding: TokenEmbedding) -> None:
+        """Use the table of the source; before `build`."""
+
+    @abc.abstractmethod
+    def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:
+        """The state before the first of at most `length` tokens.
+
+        Args:
+            memory: of B sources.
+            beams: K, rows to be written for each source.
+            length: the room caches make, in tokens.
+        """
+
+    @abc.abstractmethod
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """Read `tokens` (R,), the start token at first.
+
+        Returns:
+            (R, V) float32 logits of the token after, and the state after.
+        """
+
+    @abc.abstractmethod
+    def alignment(self, targets: Tensor, memory: EncoderOutput) -> Tensor:
+        """(B, U, T) share of attention each target token gave each source frame."""
+
+
+def shifted_right(targets: Tensor) -> Tensor:
+    """What is read before each of `targets` (B, U): the start token, then they."""
+    start = ops.full_like(targets[:, :1], START)
+    return ops.concatenate([start, targets[:, :-1]], axis=1)

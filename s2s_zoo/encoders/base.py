@@ -1,6 +1,7 @@
 """The contract of encoders."""
 
 import abc
+from typing import Any
 
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.typing import EncoderOutput, Tensor
@@ -27,6 +28,11 @@ class Encoder(ZooLayer, abc.ABC):
     def time_stride(self) -> int:
         """Source frames per output frame."""
         return 1
+
+    @property
+    def state_shape(self) -> Any:
+        """Shapes of the `state` of the memory, in the same nest; None for no state."""
+        return None
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Frames after encoding sources of `lengths` frames; works on ints too."""

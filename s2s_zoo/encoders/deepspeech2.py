@@ -170,9 +170,8 @@ class DeepSpeech2Encoder(Encoder):
         return lengths
 
     @staticmethod
-    def scaled_settings(encoder: partial[Any]) -> dict[str, Any]:
-        """Settings of a tiny encoder of the same topology."""
-        filters = encoder.keywords["filters"]
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        filters = part.keywords["filters"]
         return {
             "encoder.filters": tuple(2 for _ in filters),
             "encoder.rnn_units": 8,

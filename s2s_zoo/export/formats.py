@@ -5,8 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2s_zoo.export.comparison import Arrays
+from s2s_zoo.export.ctranslate2 import (
+    as_ctranslate2,
+    run_ctranslate2_model,
+    write_ctranslate2,
+)
 from s2s_zoo.export.savedmodel import run_saved_model, write_saved_model
 from s2s_zoo.tasks.serving import Serving
+
+
+def _as_it_is(serving: Serving) -> Serving:
+    return serving
 
 
 @dataclass(frozen=True)
@@ -14,14 +23,21 @@ class Format:
     """How a format is written and run.
 
     Attributes:
-        backend: Keras backend that writes it.
+        backend: Keras backend that writes it, None where any does.
         write: puts the model into a directory that does not exist yet.
         run: runs what lies in the directory on batches of inputs, in another process.
+        compared: the model with the signatures that `run` gives the outputs of.
     """
 
-    backend: str
+    backend: str | None
     write: Callable[[Serving, Path], None]
     run: Callable[[Path, list[Arrays]], list[Arrays]]
+    compared: Callable[[Serving], Serving] = _as_it_is
 
 
-FORMATS = {"savedmodel": Format("tensorflow", write_saved_model, run_saved_model)}
+FORMATS = {
+    "savedmodel": Format("tensorflow", write_saved_model, run_saved_model),
+    "ctranslate2": Format(
+        None, write_ctranslate2, run_ctranslate2_model, as_ctranslate2
+    ),
+}

@@ -2,22 +2,17 @@
 
 The signatures are those of the task; `serving_default` is `serve` under the name
 clients of TensorFlow Serving look for. `serving.json` beside the graph says in plain
-text what goes in and what comes out.
+text what goes in and what comes out; `assets.extra` holds the tokenizer, say.
 """
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from s2s_zoo.errors import UserError
 from s2s_zoo.export import run_savedmodel
 from s2s_zoo.export.comparison import Arrays
+from s2s_zoo.export.elsewhere import run_elsewhere
+from s2s_zoo.models.assets import write_assets
 from s2s_zoo.tasks.serving import Serving, Signature
 
 if TYPE_CHECKING:
@@ -25,6 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "serve"
 DESCRIPTION = "serving.json"
+EXTRA = "assets.extra"
 
 
 def write_saved_model(serving: Serving, directory: Path) -> None:
@@ -39,9 +35,9 @@ def write_saved_model(serving: Serving, directory: Path) -> None:
     ]
     graphs = {}
     for name, signature in serving.signatures.items():
-        pieces = serving.pieces if name == DEFAULT else ()
+        with_text = serving if name == DEFAULT and serving.pieces else None
         endpoint = tf.function(
-            _endpoint(signature, list(serving.inputs), pieces), specs
+            _endpoint(signature, list(serving.inputs), with_text), specs
         )
         setattr(module, name, endpoint)
         graphs[name] = endpoint.get_concrete_function()
@@ -52,12 +48,11 @@ def write_saved_model(serving: Serving, directory: Path) -> None:
     description = {**serving.description, "signatures": _describe(serving, graphs)}
     text = json.dumps(description, indent=2, ensure_ascii=False)
     (directory / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+    write_assets(directory / EXTRA, serving.assets)
 
 
 def run_saved_model(directory: Path, batches: list[Arrays]) -> list[Arrays]:
     """Outputs of a SavedModel in a process without Keras and without s2s-zoo.
-
-    It runs on the CPU, where float32 is exact and no memory of a GPU is taken.
 
     Args:
         directory: of the SavedModel.
@@ -69,56 +64,33 @@ def run_saved_model(directory: Path, batches: list[Arrays]) -> list[Arrays]:
     Raises:
         UserError: it does not load or run.
     """
-    with TemporaryDirectory() as folder:
-        given, results = Path(folder, "batches.npz"), Path(folder, "results.npz")
-        named = {f"{i}/{n}": v for i, b in enumerate(batches) for n, v in b.items()}
-        np.savez(given, allow_pickle=False, **named)
-        paths = (run_savedmodel.__file__, directory, given, results)
-        process = subprocess.run(
-            [sys.executable, "-P", *map(str, paths)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1"},
-        )
-        if process.returncode:
-            reason = process.stderr.strip().rpartition("\n")[2]
-            raise UserError(
-                "The exported model does not run where s2s-zoo is absent (exit code "
-                f"{process.returncode}), so it was removed: {reason}"
-            )
-        return _read_results(results, len(batches))
+    found = run_elsewhere(run_savedmodel.__file__, directory, batches)
+    again = "serving_default/"
+    return [
+        {name: value for name, value in outputs.items() if not name.startswith(again)}
+        for outputs in found
+    ]
 
 
-def _read_results(path: Path, count: int) -> list[Arrays]:
-    outputs: list[Arrays] = [{} for _ in range(count)]
-    with np.load(path, allow_pickle=False) as arrays:
-        for key in arrays.files:
-            batch, _, name = key.partition("/")
-            if not name.startswith("serving_default/"):
-                outputs[int(batch)][name] = arrays[key]
-    return outputs
-
-
-def _endpoint(signature: Signature, names: list[str], pieces: tuple[str, ...]) -> Any:
+def _endpoint(signature: Signature, names: list[str], serving: Serving | None) -> Any:
     """A signature as a function of positional tensors, with the text of its tokens."""
 
     def endpoint(*tensors: "tf.Tensor") -> dict[str, "tf.Tensor"]:
         outputs = signature(dict(zip(names, tensors, strict=True)))
-        if pieces:
-            outputs = {"text": _join(outputs["tokens"], pieces), **outputs}
+        if serving is not None:
+            outputs = {"text": _join(outputs["tokens"], serving), **outputs}
         return outputs
 
     return endpoint
 
 
-def _join(tokens: "tf.Tensor", pieces: tuple[str, ...]) -> "tf.Tensor":
+def _join(tokens: "tf.Tensor", serving: Serving) -> "tf.Tensor":
     """(B, T) ids to (B,) texts; ids below 0 are padding."""
     import tensorflow as tf
 
-    found = tf.gather(tf.constant(pieces), tf.maximum(tokens, 0))
-    return tf.strings.reduce_join(tf.where(tokens >= 0, found, ""), axis=-1)
+    found = tf.gather(tf.constant(serving.pieces), tf.maximum(tokens, 0))
+    text = tf.strings.reduce_join(tf.where(tokens >= 0, found, ""), axis=-1)
+    return tf.strings.strip(text) if serving.strip else text
 
 
 def _describe(serving: Serving, graphs: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.features.base import AudioFeatures, AudioOptions, check_choice
+from s2s_zoo.features.audio import AudioFeatures, AudioOptions, check_choice
 from s2s_zoo.typing import Shape, Tensor
 
 MelScale: TypeAlias = Literal["slaney", "htk"]

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.features.base import AudioFeatures, AudioOptions
+from s2s_zoo.features.audio import AudioFeatures, AudioOptions
 from s2s_zoo.typing import Tensor
 
 

@@ -1,6 +1,7 @@
 """The base of every layer of the zoo."""
 
 import inspect
+from functools import partial
 from typing import Any
 
 import keras
@@ -37,3 +38,9 @@ class ZooLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | self.settings()
+
+    @staticmethod
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        """Settings of a preset, by path, that make a tiny layer of this topology."""
+        del part
+        return {}

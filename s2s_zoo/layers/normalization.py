@@ -1,6 +1,6 @@
-"""Batch normalization whose statistics come from real frames only."""
+"""Normalization of padded batches: statistics come from real frames only."""
 
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack
 
 import keras
 from keras import ops
@@ -21,6 +21,7 @@ class MaskedBatchNormalization(ZooLayer):
         momentum: share of the running statistics kept at each step.
         epsilon: added to the variance.
         l2: λ of the penalty λ/2·‖γ‖².
+        affine: learn a scale γ and a shift β.
     """
 
     def __init__(
@@ -28,18 +29,21 @@ class MaskedBatchNormalization(ZooLayer):
         momentum: float = 0.99,
         epsilon: float = 1e-3,
         l2: float = 0.0,
+        affine: bool = True,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
         self.momentum = momentum
         self.epsilon = epsilon
         self.l2 = l2
+        self.affine = affine
 
     def build(self, input_shape: Shape) -> None:
         size = (input_shape[-1],)
-        penalty = l2_penalty(self.l2)
-        self.gamma = self._variable("gamma", size, "ones", regularizer=penalty)
-        self.beta = self._variable("beta", size, "zeros")
+        if self.affine:
+            penalty = l2_penalty(self.l2)
+            self.gamma = self._variable("gamma", size, "ones", regularizer=penalty)
+            self.beta = self._variable("beta", size, "zeros")
         self.moving_mean = self._variable("moving_mean", size, "zeros", trainable=False)
         self.moving_variance = self._variable(
             "moving_variance", size, "ones", trainable=False
@@ -58,20 +62,23 @@ class MaskedBatchNormalization(ZooLayer):
         )
 
     def call(
-        self, inputs: Tensor, mask: Tensor, training: bool | None = None
+        self, inputs: Tensor, real: Tensor, training: bool | None = None
     ) -> Tensor:
-        """Normalize `inputs` (B, T, ..., C) by the frames where `mask` (B, T) is True.
+        """Normalize `inputs` (B, T, ..., C) by the frames where `real` (B, T) is True.
 
         Returns:
             (B, T, ..., C) in the compute dtype; padded frames hold no meaning.
         """
         x = ops.cast(inputs, "float32")
         if training:
-            mean, variance, count = self._moments(x, mask)
+            mean, variance, count = self._moments(x, real)
             self._track(mean, variance, count)
         else:
             mean, variance = self.moving_mean, self.moving_variance
-        scale = self.gamma * ops.rsqrt(variance + self.epsilon)
+        scale = ops.rsqrt(variance + self.epsilon)
+        if not self.affine:
+            return ops.cast((x - mean) * scale, self.compute_dtype)
+        scale = self.gamma * scale
         return ops.cast(x * scale + (self.beta - mean * scale), self.compute_dtype)
 
     def _moments(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -95,6 +102,59 @@ class MaskedBatchNormalization(ZooLayer):
         ):
             new = moving * self.momentum + value * (1.0 - self.momentum)
             moving.assign(ops.where(real, new, ops.convert_to_tensor(moving)))
+
+    def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
+        return input_shape
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class LayerNormalization(ZooLayer):
+    """Layer normalization in float32 under every policy (Ba et al., 2016).
+
+    Args:
+        epsilon: added to the variance, or to the mean absolute deviation.
+        norm: "l2" divides by the standard deviation, "l1" by the mean absolute one
+            (Hoffer et al., 2018, https://arxiv.org/abs/1803.01814).
+    """
+
+    def __init__(
+        self,
+        epsilon: float = 1e-6,
+        norm: Literal["l1", "l2"] = "l2",
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**kwargs)
+        if norm not in ("l1", "l2"):
+            raise ValueError(f"norm is l1 or l2. Received: {norm!r}")
+        self.epsilon = epsilon
+        self.norm = norm
+
+    def build(self, input_shape: Shape, *_: Shape) -> None:
+        size = (input_shape[-1],)
+        options = {"dtype": "float32", "autocast": False}
+        self.gamma = self.add_weight(
+            shape=size, initializer="ones", name="gamma", **options
+        )
+        self.beta = self.add_weight(
+            shape=size, initializer="zeros", name="beta", **options
+        )
+
+    def call(
+        self,
+        inputs: Tensor,
+        real: Tensor | None = None,
+        training: bool | None = None,
+    ) -> Tensor:
+        """Normalize `inputs` (..., D) position by position; `real` is not read."""
+        x = ops.cast(inputs, "float32")
+        x = x - ops.mean(x, axis=-1, keepdims=True)
+        if self.norm == "l2":
+            variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
+            scale = ops.rsqrt(variance + self.epsilon)
+        else:
+            deviation = ops.mean(ops.abs(x), axis=-1, keepdims=True)
+            scale = 1.0 / (deviation + self.epsilon)
+        return ops.cast(x * scale * self.gamma + self.beta, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return input_shape

@@ -12,6 +12,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_zoo.metrics.bootstrap import LEVEL, SAMPLES, Pooled
+
 Token = TypeVar("Token")
 Pair = tuple[Token | None, Token | None]
 
@@ -170,8 +172,8 @@ def bootstrap_interval(
     counts: Sequence[ErrorCounts],
     *,
     seed: int,
-    samples: int = 1000,
-    level: float = 0.95,
+    samples: int = SAMPLES,
+    level: float = LEVEL,
 ) -> tuple[float, float]:
     """Confidence interval of the pooled error rate.
 
@@ -188,14 +190,27 @@ def bootstrap_interval(
     Raises:
         ValueError: no utterances, or a level outside 0 to 1.
     """
-    if not counts:
-        raise ValueError("no utterances: a confidence interval needs at least one")
-    if not 0 < level < 1:
-        raise ValueError(f"level {level} is not between 0 and 1")
-    errors = np.array([count.errors for count in counts])
-    lengths = np.array([count.reference_length for count in counts])
-    generator = np.random.default_rng(seed)
-    draws = (generator.integers(len(counts), size=len(counts)) for _ in range(samples))
-    rates = [errors[draw].sum() / max(lengths[draw].sum(), 1) for draw in draws]
-    low, high = np.quantile(rates, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    return _pooled(counts).interval(seed=seed, samples=samples, level=level)
+
+
+def error_measures(
+    references: Sequence[str], hypotheses: Sequence[str]
+) -> dict[str, Pooled]:
+    """`word_error_rate` and `character_error_rate` as sums over utterances.
+
+    Raises:
+        ValueError: the two sequences differ in length.
+    """
+    kinds = {"word_error_rate": word_errors, "character_error_rate": character_errors}
+    pairs = list(zip(references, hypotheses, strict=True))
+    return {
+        name: _pooled([errors(*pair) for pair in pairs])
+        for name, errors in kinds.items()
+    }
+
+
+def _pooled(counts: Sequence[ErrorCounts]) -> Pooled:
+    return Pooled.ratio(
+        [count.errors for count in counts],
+        [count.reference_length for count in counts],
+    )

@@ -2,11 +2,11 @@
 
 `config.json` names encoder, decoder and augmentation with their constructor
 arguments, `preprocessor.json` the features, `task.json` the task, `metadata.json`
-who wrote it, `model.weights.h5` the weights. Nothing in it is executed: parts are
-looked up among the registered classes and their arguments are plain values.
+who wrote it, `model.weights.h5` the weights, `assets/` what else the task needs.
+Nothing in it is executed: parts are looked up among the registered classes and their
+arguments are plain values.
 """
 
-import dataclasses
 import inspect
 import json
 import os
@@ -21,20 +21,22 @@ import keras
 from s2s_zoo.decoders.base import Decoder
 from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.errors import UserError
-from s2s_zoo.features.base import AudioFeatures
+from s2s_zoo.features.base import Features
 from s2s_zoo.features.spec_augment import SpecAugment
 from s2s_zoo.layers.base import ZooLayer, constructor_parameters
 from s2s_zoo.models.argument_types import accepts, shown
+from s2s_zoo.models.assets import read_assets, write_assets
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS, TASKS
 from s2s_zoo.version import __version__
 
 WEIGHTS = "model.weights.h5"
+ASSETS = "assets"
 JSON_LIMIT = 1 << 20
 SLACK = 10_000
 H5_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
 KINDS: dict[str, type[ZooLayer]] = {
-    "features": AudioFeatures,
+    "features": Features,
     "encoder": Encoder,
     "decoder": Decoder,
     "augmentation": SpecAugment,
@@ -53,6 +55,7 @@ def save_preset(model: Seq2Seq, directory: Path) -> None:
         directory / "preprocessor.json", {"features": _describe(model.features)}
     )
     _write_json(directory / "task.json", _describe_task(model.task))
+    write_assets(directory / ASSETS, model.task.assets())
     metadata = {
         "s2s_zoo_version": __version__,
         "keras_version": keras.__version__,
@@ -72,7 +75,7 @@ def load_preset(
             f"{PRESETS.unknown(str(directory))}"
         )
     parts = _read_parts(directory, overrides)
-    task = _load_task(directory / "task.json")
+    task = _load_task(directory)
     weights = directory / WEIGHTS
     if load_weights is False or not (load_weights or weights.is_file()):
         return _assemble(directory, task, parts)
@@ -179,10 +182,11 @@ def _registered(name: Any) -> type[Any] | None:
 
 
 def _describe_task(task: Any) -> dict[str, Any]:
-    return {"task": task.name, **dataclasses.asdict(task)}
+    return {"task": task.name, **task.settings()}
 
 
-def _load_task(path: Path) -> Any:
+def _load_task(directory: Path) -> Any:
+    path = directory / "task.json"
     described = _read_json(path)
     name = str(described.pop("task", None))
     if name not in TASKS:
@@ -193,9 +197,10 @@ def _load_task(path: Path) -> Any:
     plain = {k: v for k, v in described.items() if not isinstance(v, dict)}
     _check_types(str(path), parameters, plain)
     try:
-        return cls.from_settings(described)
+        task = cls.from_settings(described)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
+    return task.with_assets(read_assets(directory / ASSETS))
 
 
 def _save_weights(model: Seq2Seq, path: Path) -> None:

@@ -6,11 +6,14 @@ from typing import Any, Self
 
 import keras
 
-from s2s_zoo.decoders.base import Decoder
+from s2s_zoo.decoders.base import AutoregressiveDecoder, Decoder
 from s2s_zoo.encoders.base import Encoder
-from s2s_zoo.features.base import AudioFeatures
+from s2s_zoo.features.base import Features
 from s2s_zoo.features.spec_augment import SpecAugment
+from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.search.options import Search
 from s2s_zoo.typing import EncoderOutput, Tensor
 
 
@@ -28,7 +31,7 @@ class Seq2Seq(keras.Model):
     def __init__(
         self,
         task: Any,
-        features: AudioFeatures,
+        features: Features,
         encoder: Encoder,
         decoder: Decoder,
         augmentation: SpecAugment | None = None,
@@ -40,13 +43,37 @@ class Seq2Seq(keras.Model):
         self.encoder = encoder
         self.decoder = decoder
         self.augmentation = augmentation
+        self.search = Search()
+
+    @property
+    def autoregressive(self) -> bool:
+        """Whether the decoder writes one token after the other."""
+        return isinstance(self.decoder, AutoregressiveDecoder)
+
+    def search_with(self, options: Search) -> None:
+        """Search so from now on where there is no target."""
+        if options != self.search:
+            self.search = options
+            self.predict_function = None
 
     def build(self, input_shape: Any = None) -> None:
+        self.features.build((None, None), (None,))
+        self._share_embedding()
         shape = (None, None, self.features.num_features)
         self.encoder.build(shape)
         encoded = self.encoder.compute_output_shape(shape)
-        self.decoder.build(EncoderOutput(encoded, encoded[:-1]))
+        state = self.encoder.state_shape
+        self.decoder.build(EncoderOutput(encoded, encoded[:-1], state))
         self.built = True
+
+    def _share_embedding(self) -> None:
+        decoder = self.decoder
+        if not (isinstance(decoder, AutoregressiveDecoder) and decoder.shares_source):
+            return
+        if not isinstance(self.features, TokenFeatures):
+            kind = type(self.features).__name__
+            raise ValueError(f"tie_source needs TokenFeatures. Received: {kind}")
+        decoder.share(self.features.embedding)
 
     def call(
         self, inputs: dict[str, Tensor], training: bool | None = None
@@ -54,20 +81,31 @@ class Seq2Seq(keras.Model):
         """Score a batch.
 
         Args:
-            inputs: `source`, (B, S) waveforms or (B, T, D) precomputed features,
-                and `source_lengths` (B,) int32 in samples or frames.
+            inputs: `source`, (B, S) waveforms, (B, T) int32 tokens or (B, T, D)
+                precomputed features; `source_lengths` (B,) int32 in samples, tokens
+                or frames; and `target` (B, U) int32 for an autoregressive decoder.
 
         Returns:
-            `logits` (B, T, V+1) float32 and their `mask` (B, T).
+            `logits` float32, (B, T, V+1) of CTC or (B, U, V), and the `mask` (B, T)
+            of the memory. An autoregressive decoder without a target searches one:
+            the fields of `s2s_zoo.search.result.SearchResult`.
         """
+        if self.autoregressive and "target" not in inputs:
+            return generate_tokens(self, inputs, self.search)
+        memory = self.encode(inputs, training=training)
+        logits = self.decoder(inputs.get("target"), memory, training=training)
+        return {"logits": logits, "mask": memory.mask}
+
+    def encode(
+        self, inputs: dict[str, Tensor], training: bool | None = None
+    ) -> EncoderOutput:
+        """The memory of `inputs`, as `call` takes them."""
         x, mask = self.features(
             inputs["source"], inputs["source_lengths"], training=training
         )
         if self.augmentation is not None:
             x = self.augmentation(x, mask, training=training)
-        memory = self.encoder(x, mask, training=training)
-        logits = self.decoder(inputs.get("target"), memory, training=training)
-        return {"logits": logits, "mask": memory.mask}
+        return self.encoder(x, mask, training=training)
 
     def compute_loss(
         self,
@@ -84,7 +122,12 @@ class Seq2Seq(keras.Model):
         return loss
 
     def generate(self, inputs: Sequence[Any], **search: Any) -> list[Any]:
-        """Raw outputs of raw inputs: transcripts of audio files or waveforms."""
+        """Raw outputs of raw inputs: transcripts of audio, translations of text.
+
+        Args:
+            inputs: audio files, waveforms or lines of text.
+            search: settings of `s2s_zoo.search.options.Search`, such as `beam=8`.
+        """
         return self.task.generate(self, inputs, **search)
 
     @classmethod

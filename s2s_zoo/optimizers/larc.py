@@ -7,6 +7,7 @@ from keras import ops
 
 from s2s_zoo import distribution
 from s2s_zoo.optimizers.gradients import dense
+from s2s_zoo.optimizers.lazy_adam import LazyAdam
 from s2s_zoo.optimizers.wrapper import OptimizerWrapper
 from s2s_zoo.typing import Tensor
 
@@ -145,3 +146,25 @@ def momentum_larc(
         epsilon=epsilon,
         gradient_accumulation_steps=gradient_accumulation_steps,
     )
+
+
+def adam_larc(
+    learning_rate: Any,
+    beta_1: float = 0.9,
+    beta_2: float = 0.999,
+    epsilon: float = 1e-7,
+    eta: float = 1e-3,
+    mode: str = "clip",
+) -> LARC:
+    """LARC around Adam, out of plain numbers, as the recipes of translation use it.
+
+    Args:
+        learning_rate: a number or a schedule.
+        beta_1: decay of Adam's first moment.
+        beta_2: decay of Adam's second moment.
+        epsilon: of Adam.
+        eta: trust ratio of `LARC`.
+        mode: of `LARC`.
+    """
+    adam = LazyAdam(learning_rate, beta_1, beta_2, epsilon, lazy=())
+    return LARC(adam, eta=eta, mode=mode)

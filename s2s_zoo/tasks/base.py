@@ -1,14 +1,15 @@
 """The contract of tasks: what workflows ask of each, whatever the family."""
 
 import abc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 from numpy.typing import NDArray
 
 from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.metrics.significance import Difference
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.typing import Tensor
 
@@ -45,7 +46,7 @@ class Selection:
         dropped: names of the others by reason.
     """
 
-    usable: list[Any]
+    usable: Sequence[Any]
     dropped: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -68,18 +69,29 @@ class Evaluation:
     outputs: list[tuple[str, str, str]]
 
 
+@dataclass(frozen=True)
 class Task(abc.ABC):
     """What a model is for: its data, loss, metrics and raw output.
 
     Attributes:
         name: registered name.
-        metric: the metric that chooses the best model; lower is better.
+        higher_is_better: which way that metric is read.
+        evaluation_budget: of a batch that is only evaluated, in the task's units.
+        speed: name and unit of source units per second, as shown.
         demo_corpus: corpus trained on when no data is named.
     """
 
     name: ClassVar[str]
-    metric: ClassVar[str]
-    demo_corpus: ClassVar[str]
+    higher_is_better: ClassVar[bool] = False
+    evaluation_budget: ClassVar[float]
+    speed: ClassVar[tuple[str, str]]
+
+    demo_corpus: str
+
+    @property
+    @abc.abstractmethod
+    def metric(self) -> str:
+        """The metric that chooses the best model."""
 
     @classmethod
     @abc.abstractmethod
@@ -91,9 +103,41 @@ class Task(abc.ABC):
     def vocabulary_size(self) -> int:
         """V, the size of the target vocabulary."""
 
+    @property
+    def source_arguments(self) -> dict[str, Any]:
+        """What the task knows of the arguments of the features layer."""
+        return {}
+
+    def settings(self) -> dict[str, Any]:
+        """The attributes that are settings, as plain values."""
+        kept = [f.name for f in fields(self) if f.metadata.get("setting", True)]
+        return {name: _plain(getattr(self, name)) for name in kept}
+
+    def fit(self, examples: Sequence[Any]) -> Self:
+        """The task with what it learns from training examples before the model does."""
+        del examples
+        return self
+
+    def assets(self) -> dict[str, bytes]:
+        """Files beside the model that the task needs, by name."""
+        return {}
+
+    def with_assets(self, assets: Mapping[str, bytes]) -> Self:
+        """The task with the files that `assets` gave.
+
+        Raises:
+            UserError: a file is missing or is not what it should be.
+        """
+        del assets
+        return self
+
     @abc.abstractmethod
-    def read(self, data: str, split: str) -> list[Any]:
+    def read(self, data: str, split: str) -> Sequence[Any]:
         """The examples of a split of a corpus by name or path."""
+
+    @abc.abstractmethod
+    def amount(self, examples: Sequence[Any]) -> str:
+        """How much there is to learn from, in words."""
 
     @abc.abstractmethod
     def select(
@@ -144,12 +188,43 @@ class Task(abc.ABC):
         examples: Sequence[Any],
         budget: float,
         progress: Callable[[int], None],
+        search: str = "",
     ) -> Evaluation:
-        """Measure a model on examples; `progress` gets the number done."""
+        """Measure a model on examples, free-running.
+
+        Args:
+            model: trained.
+            examples: with references.
+            budget: of a batch, in the units of the task.
+            progress: gets the number done.
+            search: changes of the search, such as "beam=8,length_penalty=1".
+        """
+
+    def validate(
+        self,
+        model: Seq2Seq,
+        examples: Sequence[Any],
+        budget: float,
+        progress: Callable[[int], None],
+    ) -> Evaluation:
+        """As `evaluate`, where speed counts more than the last bit of quality."""
+        return self.evaluate(model, examples, budget, progress)
 
     @abc.abstractmethod
-    def infer(self, model: Seq2Seq, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+    def paired_test(
+        self, first: Evaluation, second: Evaluation
+    ) -> dict[str, Difference]:
+        """Whether two models differ on the same examples: second minus first."""
+
+    @abc.abstractmethod
+    def infer(
+        self, model: Seq2Seq, inputs: Sequence[Any], search: str = ""
+    ) -> list[dict[str, Any]]:
         """Raw outputs of raw inputs, with all there is to say about each."""
+
+    @abc.abstractmethod
+    def as_example(self, raw: Any) -> Any:
+        """A raw input as an example without a reference."""
 
     @abc.abstractmethod
     def generate(
@@ -160,3 +235,9 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def picture(self, model: Seq2Seq, example: Any, path: Path) -> None:
         """Draw what the model makes of an example, as PNG."""
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass as a dictionary, anything else as it is."""
+    nested = is_dataclass(value) and not isinstance(value, type)
+    return asdict(value) if nested else value

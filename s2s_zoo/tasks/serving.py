@@ -1,10 +1,9 @@
 """What a task offers to be exported: from raw input to raw output in one graph."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
 from numpy.typing import NDArray
 
 from s2s_zoo.models.seq2seq import Seq2Seq
@@ -35,20 +34,24 @@ class Serving:
         inputs: of every signature, by name.
         signatures: outputs from inputs, by the name of the signature; `serve` is the
             default one.
-        pieces: text of each token id; where there are any, `serve` also gives the
+        pieces: bytes of each token id; where there are any, `serve` also gives the
             `text` of its `tokens`, whose ids below 0 are padding.
         samples: raw inputs of different lengths, as `model.generate` takes them.
         batch: raw inputs to the inputs of a signature.
         description: what a client has to know besides, as JSON values.
+        strip: whether spaces around a text are no part of it.
+        assets: files a client needs, by name.
     """
 
     model: Seq2Seq
     inputs: dict[str, Input]
     signatures: dict[str, Signature]
-    pieces: tuple[str, ...]
-    samples: list[NDArray[np.float32]]
-    batch: Callable[[Sequence[NDArray[np.float32]]], dict[str, NDArray[Any]]]
+    pieces: tuple[bytes, ...]
+    samples: list[Any]
+    batch: Callable[[Sequence[Any]], dict[str, NDArray[Any]]]
     description: dict[str, Any]
+    strip: bool = False
+    assets: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @runtime_checkable

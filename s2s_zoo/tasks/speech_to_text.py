@@ -19,9 +19,12 @@ from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.losses.ctc import ctc_fits, ctc_loss
+from s2s_zoo.metrics.bootstrap import Pooled
+from s2s_zoo.metrics.significance import Difference, paired_tests
 from s2s_zoo.metrics.word_error_rate import (
     bootstrap_interval,
     character_errors,
+    error_measures,
     word_errors,
 )
 from s2s_zoo.models.seq2seq import Seq2Seq
@@ -56,6 +59,7 @@ class SpeechToText(Task):
     """Recognition of utterances over an alphabet of characters.
 
     Attributes:
+        demo_corpus: corpus trained on when no data is named.
         alphabet: the characters, in the order of their token ids.
         sample_rate: rate of the waveforms, Hz.
         min_seconds: shorter utterances are not trained on.
@@ -65,9 +69,10 @@ class SpeechToText(Task):
     """
 
     name: ClassVar[str] = "speech_to_text"
-    metric: ClassVar[str] = "word_error_rate"
-    demo_corpus: ClassVar[str] = "demo_speech"
+    evaluation_budget: ClassVar[float] = 120.0
+    speed: ClassVar[tuple[str, str]] = ("audio_seconds_per_second", "x real time")
 
+    demo_corpus: str = "demo_speech"
     alphabet: str = ENGLISH
     sample_rate: int = 16000
     min_seconds: float = 0.1
@@ -81,6 +86,10 @@ class SpeechToText(Task):
         settings = dict(settings)
         augmentation = AudioAugmentation(**_tuples(settings.pop("augmentation", {})))
         return cls(**settings, augmentation=augmentation)
+
+    @property
+    def metric(self) -> str:
+        return "word_error_rate"
 
     @property
     def vocabulary_size(self) -> int:
@@ -108,6 +117,9 @@ class SpeechToText(Task):
 
     def read(self, data: str, split: str) -> list[Utterance]:
         return read_data(data, split)
+
+    def amount(self, examples: Sequence[Utterance]) -> str:
+        return f"{sum(u.seconds for u in examples) / 3600:.2f} h"
 
     def select(
         self,
@@ -273,8 +285,10 @@ class SpeechToText(Task):
         examples: Sequence[Utterance],
         budget: float,
         progress: Callable[[int], None],
+        search: str = "",
     ) -> Evaluation:
         """Word and character error rate of greedy transcripts, and the loss."""
+        _check_greedy(search)
         batches = self.batches(examples)
         hypotheses: dict[int, str] = {}
         losses = []
@@ -312,8 +326,21 @@ class SpeechToText(Task):
         }
         return Evaluation(metrics, confidence, len(outputs), SIGNATURE, outputs)
 
-    def infer(self, model: Seq2Seq, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+    def paired_test(
+        self, first: Evaluation, second: Evaluation
+    ) -> dict[str, Difference]:
+        """Of word and character error rate."""
+        return paired_tests(*map(_measures, (first, second)), seed=0)
+
+    def as_example(self, raw: Any) -> Utterance:
+        return Utterance(str(raw), str(raw), -1.0, "")
+
+    def infer(
+        self, model: Seq2Seq, inputs: Sequence[Any], search: str = ""
+    ) -> list[dict[str, Any]]:
         """Transcript, words with time stamps and confidences of each input."""
+        _check_greedy(search)
+        inputs = [item for item in inputs if str(item).strip()]
         return [
             {
                 "input": str(item),
@@ -343,7 +370,7 @@ class SpeechToText(Task):
                 "source_lengths": Input((None,), "int32"),
             },
             signatures=_ctc_signatures(model),
-            pieces=tuple(self.alphabet),
+            pieces=tuple(c.encode() for c in self.alphabet),
             samples=samples,
             batch=batch,
             description={
@@ -409,6 +436,16 @@ def _ctc_signatures(model: Seq2Seq) -> dict[str, Signature]:
         }
 
     return {"serve": serve, "log_probabilities": log_probabilities}
+
+
+def _measures(evaluation: Evaluation) -> dict[str, Pooled]:
+    _, references, hypotheses = zip(*evaluation.outputs, strict=True)
+    return error_measures(references, hypotheses)
+
+
+def _check_greedy(search: str) -> None:
+    if search not in ("", "greedy"):
+        raise UserError(f"Speech is searched greedily. Received: --search {search}")
 
 
 def _as_arguments(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -73,7 +73,7 @@ def benchmark(
     found = found.with_settings({**found.demo, **(settings or {})})
     for precision in precisions:
         policies(precision)
-    batch, units = found.task.random_batch(found.recipe.batch_seconds)
+    batch, units = found.task.random_batch(found.recipe.budget)
     contestants: dict[str, _Contestant] = {}
     for precision in dict.fromkeys(precisions):
         contestants[precision] = _warm(found, precision, batch)

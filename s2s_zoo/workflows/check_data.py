@@ -2,30 +2,69 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from s2s_zoo.data.check import DataReport, check_utterances
-from s2s_zoo.data.corpora.resolve import read_data, splits_of
+from s2s_zoo.data.check_pairs import PairReport, check_pairs
+from s2s_zoo.data.corpora import CORPORA
+from s2s_zoo.data.corpora.resolve import pair_splits, read_data, read_pairs, splits_of
 from s2s_zoo.registry import PRESETS
+
+PAIRS = "text_to_text"
+PRESET = {"speech_to_text": "deepspeech2_small", PAIRS: "transformer_tiny"}
+"""The preset that data is checked for unless another is named."""
+
+Progress = Callable[[int, int], None]
 
 
 def check_data(
     *,
     data: str,
-    preset: str,
-    progress: Callable[[int, int], None] | None = None,
-) -> DataReport:
+    preset: str | None = None,
+    source: str | None = None,
+    target: str | None = None,
+    progress: Progress | None = None,
+) -> DataReport | PairReport:
     """Find what would hurt training a preset on a corpus, in one pass.
 
     Args:
         data: corpus by name or path.
-        preset: whose alphabet, limits and CTC frames count.
-        progress: called with (done, total) after each utterance.
+        preset: whose alphabet, limits and CTC frames count, or whose languages and
+            longest sentence; by default that of `PRESET` for a corpus by name, else
+            the one for speech.
+        source: language of the sources, by default the preset's.
+        target: language of the targets, likewise.
+        progress: called with (done, total).
 
     Raises:
         UserError: no such corpus or preset.
     """
-    chosen = PRESETS.get(preset)
-    model, task = chosen.scaled().build(), chosen.task
+    chosen = PRESETS.get(preset or _preset_for(data))
+    if chosen.task.name == PAIRS:
+        languages = source or chosen.task.source, target or chosen.task.target
+        return _check_pairs(data, chosen.task, languages, progress)
+    return _check_speech(data, chosen, progress)
+
+
+def _preset_for(data: str) -> str:
+    task = CORPORA.get(data).task if data in CORPORA else "speech_to_text"
+    return PRESET[task]
+
+
+def _check_pairs(
+    data: str, task: Any, languages: tuple[str, str], progress: Progress | None
+) -> PairReport:
+    splits = pair_splits(data, *languages)
+    return check_pairs(
+        {split: partial(read_pairs, data, split, *languages) for split in splits},
+        longest=task.max_tokens,
+        cut=bool(task.cut),
+        progress=progress,
+    )
+
+
+def _check_speech(data: str, preset: Any, progress: Progress | None) -> DataReport:
+    model, task = preset.scaled().build(), preset.task
     utterances = {split: read_data(data, split) for split in splits_of(data)}
     return check_utterances(
         utterances,

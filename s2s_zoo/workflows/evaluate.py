@@ -9,8 +9,6 @@ from s2s_zoo.tasks.base import Evaluation
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import find_run
 
-BATCH_SECONDS = 120.0
-
 
 def evaluate(
     *,
@@ -18,7 +16,8 @@ def evaluate(
     data: str | None = None,
     split: str = "test",
     outputs: str | Path | None = None,
-    batch_seconds: float = BATCH_SECONDS,
+    search: str = "",
+    budget: float | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Metrics of a run's best model on a split, free-running.
@@ -28,7 +27,8 @@ def evaluate(
         data: corpus by name or path; None is what the run was trained on.
         split: of that corpus.
         outputs: TSV file for name, reference and output of every example.
-        batch_seconds: budget of a batch.
+        search: changes of the search, such as "beam=8,length_penalty=1".
+        budget: of a batch, in the units of the task; None is the task's choice.
         reporter: hears what happens.
 
     Raises:
@@ -45,7 +45,11 @@ def evaluate(
         reporter.note(f"{split}: {len(names)} examples {reason} left out")
     reporter.evaluating(len(selection.usable))
     evaluation = model.task.evaluate(
-        model, selection.usable, batch_seconds, reporter.evaluated
+        model,
+        selection.usable,
+        model.task.evaluation_budget if budget is None else budget,
+        reporter.evaluated,
+        search,
     )
     if outputs is not None:
         _write_outputs(Path(outputs), evaluation)

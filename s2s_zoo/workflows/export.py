@@ -48,10 +48,10 @@ def export(
     """Write a run's best model, in float32, for use without this package.
 
     The preset directory is the same for every backend: a model trained on any of
-    them is exported by the backend that writes the format. What was written is
-    reloaded in another process and compared with the model on inputs of the test
-    split the run was trained on, or on generated ones where that is not at hand. It
-    appears at `output` only if both agree.
+    them is exported by the backend that writes the format, if only one does. What was
+    written is reloaded in another process and compared with the model on inputs of
+    the test split the run was trained on, or on generated ones where that is not at
+    hand. It appears at `output` only if both agree.
 
     Args:
         run: run directory; None is the newest under ./runs.
@@ -72,7 +72,7 @@ def export(
         )
         serving = _serving(found, model, reporter or Reporter())
         chosen.write(serving, path)
-        difference = compare(serving, partial(chosen.run, path))
+        difference = compare(chosen.compared(serving), partial(chosen.run, path))
     return ExportResult(format, str(target), difference)
 
 
@@ -81,7 +81,7 @@ def _find_format(name: str) -> Format:
         known = ", ".join(FORMATS)
         raise UserError(f"A model is exported to {known}. Received: {name}")
     wanted, running = FORMATS[name].backend, keras.backend.backend()
-    if running != wanted:
+    if wanted not in (None, running):
         raise UserError(
             f"The {wanted} backend writes {name}, whatever backend trained the model. "
             f"Set KERAS_BACKEND={wanted}. Running: {running}"

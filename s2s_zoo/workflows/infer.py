@@ -14,13 +14,17 @@ def infer(
     run: str | Path | None = None,
     inputs: Sequence[str],
     output: str | Path | None = None,
+    search: str = "",
+    plot: str | Path | None = None,
 ) -> list[dict[str, Any]]:
     """Outputs of raw inputs, in their order.
 
     Args:
         run: run directory; None is the newest under ./runs.
-        inputs: files.
+        inputs: files, or lines of text.
         output: file for one output a line.
+        search: changes of the search, such as "beam=8,n_best=4".
+        plot: PNG of what the model makes of the first input.
 
     Raises:
         UserError: no run, no input, or an input that cannot be read.
@@ -28,7 +32,10 @@ def infer(
     if not inputs:
         raise UserError("Nothing to do: name at least one input, or --input FILE")
     model = Seq2Seq.from_preset(find_run(run).preset, load_weights=True)
-    results = model.task.infer(model, inputs)
+    results = model.task.infer(model, inputs, search)
+    if plot is not None:
+        with writing(Path(plot)):
+            model.task.picture(model, model.task.as_example(inputs[0]), Path(plot))
     if output is not None:
         lines = "".join(f"{result['output']}\n" for result in results)
         with writing(Path(output)):

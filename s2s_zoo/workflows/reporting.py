@@ -17,7 +17,7 @@ class TrainingOutline:
         run_dir: where it goes.
         parameters: trainable parameters.
         examples: training examples.
-        hours: hours of training audio.
+        amount: how much there is to learn from, in words.
         validation_examples: held-out examples.
         steps: batches in all.
         steps_per_epoch: batches an epoch.
@@ -25,6 +25,7 @@ class TrainingOutline:
         padding_share: share of a batch that is padding.
         precision: dtype policy.
         backend: Keras backend.
+        speed_unit: of units per second, as shown.
         resumed_at: step a resumed training goes on from, 0 for a new one.
     """
 
@@ -32,7 +33,7 @@ class TrainingOutline:
     run_dir: Path
     parameters: int
     examples: int
-    hours: float
+    amount: str
     validation_examples: int
     steps: int
     steps_per_epoch: int
@@ -40,6 +41,7 @@ class TrainingOutline:
     padding_share: float
     precision: str
     backend: str
+    speed_unit: str
     resumed_at: int
 
 
@@ -54,7 +56,7 @@ class StepReport:
         learning_rate: of this update.
         seconds: of this step, waiting included.
         waited: seconds of it spent waiting for data.
-        source_seconds: audio in the batch, padding left out.
+        units: seconds of audio or tokens of the sources, padding left out.
     """
 
     step: int
@@ -63,7 +65,7 @@ class StepReport:
     learning_rate: float
     seconds: float
     waited: float
-    source_seconds: float
+    units: float
 
 
 class Reporter:

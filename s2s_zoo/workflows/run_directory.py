@@ -1,8 +1,9 @@
 """The run directory: everything a training leaves behind.
 
-`preset/` the best model, `checkpoints/` the training state, `run.json` what was
-asked for, `metrics.jsonl` what happened, `plots/` and `tensorboard/` pictures of it,
-`numerics.jsonl` and `numerics.txt` what the flight recorder saw.
+`preset/` the best model, `assets/` a tokenizer, say, `checkpoints/` the training
+state, `run.json` what was asked for, `metrics.jsonl` what happened, `plots/` and
+`tensorboard/` pictures of it, `numerics.jsonl` and `numerics.txt` what the flight
+recorder saw.
 """
 
 import json
@@ -33,6 +34,11 @@ class RunDirectory:
     def preset(self) -> Path:
         """The best model, as `Seq2Seq.from_preset` reads it."""
         return self.path / "preset"
+
+    @property
+    def assets(self) -> Path:
+        """What the task learned from the data before the model did."""
+        return self.path / "assets"
 
     @property
     def checkpoints(self) -> Path:

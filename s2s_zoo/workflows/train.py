@@ -1,6 +1,7 @@
 """Train a preset."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import keras
 from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import TrainingState, load_latest, run_lock
 from s2s_zoo.errors import UserError
-from s2s_zoo.models.saving import copy_weights
+from s2s_zoo.models.assets import read_assets, write_assets
+from s2s_zoo.models.saving import ASSETS, copy_weights
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.precision import uses_float16
@@ -61,13 +63,15 @@ def train(
         request = run.read_request()
     chosen = _resolve(request, preset)
     with run_lock(run.path):
-        loop, outline = _prepare(chosen, request, run, reporter)
-        if init_from is not None:
-            copy_weights(loop.model, _preset_directory(init_from))
+        start = _preset_directory(init_from) if init_from is not None else None
+        loop, outline = _prepare(chosen, request, run, start, reporter)
+        if start is not None:
+            copy_weights(loop.model, start)
         if resume:
             outline = _restore(loop, outline, reporter)
         else:
             run.write_request(request)
+            write_assets(run.assets, loop.preset.task.assets())
         if numerics or request.get("numerics"):
             loop.numerics = FlightRecorder(loop.model, run, reporter)
         reporter.started(outline)
@@ -108,18 +112,26 @@ def _resolve(request: dict[str, Any], preset: str) -> Preset:
 
 
 def _prepare(
-    preset: Preset, request: dict[str, Any], run: RunDirectory, reporter: Reporter
+    preset: Preset,
+    request: dict[str, Any],
+    run: RunDirectory,
+    start: Path | None,
+    reporter: Reporter,
 ) -> tuple[TrainingLoop, TrainingOutline]:
     data = request["data"] or preset.task.demo_corpus
     examples = {split: preset.task.read(data, split) for split in _SPLITS}
     keras.utils.set_random_seed(preset.recipe.seed)
+    assets = read_assets(run.assets) or read_assets((start or run.preset) / ASSETS)
+    task = preset.task
+    task = task.with_assets(assets) if assets else task.fit(examples["train"])
+    preset = replace(preset, task=task)
     model = preset.build()
     training, validation = (
         _usable(preset, model, found, f"{data}, {split}", reporter)
         for split, found in examples.items()
     )
     batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
-    plan = batches.plan(preset.recipe.batch_seconds, preset.task.buckets, shuffle=True)
+    plan = batches.plan(preset.recipe.budget, preset.task.buckets, shuffle=True)
     steps = preset.recipe.epochs * len(plan)
     steps = min(steps, preset.recipe.max_steps or steps)
     compile_model(model, preset, _updates(steps, len(plan), preset.recipe.accumulate))
@@ -131,20 +143,23 @@ def _prepare(
         plan=plan,
         validation=validation,
         steps=steps,
-        state=TrainingState(plan=plan.identity),
+        state=TrainingState(
+            plan=plan.identity,
+            best_value=-math.inf if task.higher_is_better else math.inf,
+        ),
         reporter=reporter,
     )
     return loop, _outline(loop, training)
 
 
-def _outline(loop: TrainingLoop, training: list[Any]) -> TrainingOutline:
+def _outline(loop: TrainingLoop, training: Sequence[Any]) -> TrainingOutline:
     variables = loop.model.trainable_variables
     return TrainingOutline(
         preset=loop.preset.name,
         run_dir=loop.run.path,
         parameters=sum(math.prod(v.shape) for v in variables),
         examples=len(training),
-        hours=sum(u.seconds for u in training) / 3600,
+        amount=loop.preset.task.amount(training),
         validation_examples=len(loop.validation),
         steps=loop.steps,
         steps_per_epoch=len(loop.plan),
@@ -152,13 +167,14 @@ def _outline(loop: TrainingLoop, training: list[Any]) -> TrainingOutline:
         padding_share=loop.plan.padding_share(),
         precision=loop.preset.recipe.precision,
         backend=keras.backend.backend(),
+        speed_unit=loop.preset.task.speed[1],
         resumed_at=0,
     )
 
 
 def _usable(
-    preset: Preset, model: Seq2Seq, found: list[Any], where: str, reporter: Reporter
-) -> list[Any]:
+    preset: Preset, model: Seq2Seq, found: Sequence[Any], where: str, reporter: Reporter
+) -> Sequence[Any]:
     """The examples that can be used; tells which cannot, and why."""
     selection = preset.task.select(model, found, where)
     for reason, names in selection.dropped.items():

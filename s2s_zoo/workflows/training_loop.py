@@ -4,7 +4,7 @@ import contextlib
 import math
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,12 +12,17 @@ from typing import Any
 from keras import ops
 
 from s2s_zoo.catalog import Preset
-from s2s_zoo.checkpoints import TrainingState, save_checkpoint
+from s2s_zoo.checkpoints import (
+    TrainingState,
+    average_checkpoints,
+    save_checkpoint,
+)
 from s2s_zoo.data.loader import Prefetcher
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
+from s2s_zoo.optimizers.averages import averaged
 from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
     LossScalingError,
@@ -55,7 +60,7 @@ class TrainingLoop:
     run: RunDirectory
     batches: Batches
     plan: BatchPlan
-    validation: list[Any]
+    validation: Sequence[Any]
     steps: int
     state: TrainingState
     reporter: Reporter
@@ -75,6 +80,7 @@ class TrainingLoop:
             if self._finished() and self.state.validated_step < self.state.step:
                 self._validate()
         self._checkpoint()
+        self._try_average()
         self._draw()
         return self._result(interruption.requested)
 
@@ -106,7 +112,7 @@ class TrainingLoop:
                 found.announce(self.preset.task.weight(inputs, target), last)
 
     def _paced(
-        self, order: list[Batch], prefetcher: Prefetcher[Batch, Any]
+        self, order: Sequence[Batch], prefetcher: Prefetcher[Batch, Any]
     ) -> Iterator[tuple[Batch, Any]]:
         """Batches with what was loaded for them; keeps the time waited."""
         self._clock = time.perf_counter()
@@ -131,10 +137,8 @@ class TrainingLoop:
         self.waited += waited
         self.trained += seconds
         state.seconds += seconds
-        source_seconds = float(inputs["source_lengths"].sum()) / self.batches.unit_rate
-        report = StepReport(
-            state.step, state.epoch, loss, rate, seconds, waited, source_seconds
-        )
+        units = float(inputs["source_lengths"].sum()) / self.batches.unit_rate
+        report = StepReport(state.step, state.epoch, loss, rate, seconds, waited, units)
         self.reporter.stepped(report)
         self._log(report)
         self._tell_unreadable()
@@ -153,7 +157,7 @@ class TrainingLoop:
             shape = tuple(inputs["source"].shape)
             raise UserError(
                 f"Out of memory in a batch of shape {shape}, the largest of the plan: "
-                "lower recipe.batch_seconds"
+                "lower recipe.batch_seconds or recipe.batch_tokens"
             ) from error
 
     def _check_step(self, loss: float, batch: Batch) -> None:
@@ -202,25 +206,45 @@ class TrainingLoop:
         state = self.state
         state.validated_step = state.step
         self.reporter.evaluating(len(self.validation))
-        self.last = self.preset.task.evaluate(
-            self.model,
-            self.validation,
-            self.preset.recipe.batch_seconds,
-            self.reporter.evaluated,
-        )
-        value = self.last.metrics[self.preset.task.metric]
-        best = value < state.best_value
-        if best:
-            state.best_step, state.best_value, state.stale = state.step, value, 0
-            self.model.save_to_preset(self.run.preset)
-        else:
-            state.stale += 1
+        with averaged(self.model.optimizer, self.model.trainable_variables):
+            best = self._measure()
+        self._tell_validation(best)
+
+    def _tell_validation(self, best: bool) -> None:
+        state = self.state
+        assert self.last is not None
         self.reporter.validated(state.step, self.last, best)
         self.run.add_metrics(
             {"step": state.step, "epoch": state.epoch, "validation": self.last.metrics}
         )
         for name, metric in self.last.metrics.items():
             self.events.add_scalar(f"validation/{name}", metric, state.step)
+
+    def _measure(self) -> bool:
+        """Validate the weights as they are; keep the model if it is the best."""
+        state, task = self.state, self.preset.task
+        budget = self.preset.recipe.budget
+        self.last = task.validate(
+            self.model, self.validation, budget, self.reporter.evaluated
+        )
+        value = self.last.metrics[task.metric]
+        gain = value - state.best_value
+        if not (gain > 0 if task.higher_is_better else gain < 0):
+            state.stale += 1
+            return False
+        state.best_step, state.best_value, state.stale = state.step, value, 0
+        self.model.save_to_preset(self.run.preset)
+        return True
+
+    def _try_average(self) -> None:
+        """Validate the mean of the newest checkpoints; a better one is kept."""
+        count = self.preset.recipe.average
+        if count < 2 or not self._finished():
+            return
+        used = average_checkpoints(self.run.checkpoints, self.model, count)
+        self.reporter.note(f"Mean of the last {used} checkpoints:")
+        self.reporter.evaluating(len(self.validation))
+        self._tell_validation(self._measure())
 
     def _checkpoint(self) -> None:
         try:
@@ -242,20 +266,19 @@ class TrainingLoop:
         if report.step % LOG_EVERY:
             return
         recent = self.losses[-LOG_EVERY:]
+        speed = self.preset.task.speed[0]
         row = {
             "step": report.step,
             "epoch": report.epoch,
             "loss": sum(recent) / len(recent),
             "learning_rate": report.learning_rate,
             "seconds": round(self.state.seconds, 3),
-            "audio_seconds_per_second": round(
-                report.source_seconds / report.seconds, 2
-            ),
+            speed: round(report.units / report.seconds, 2),
             "data_wait_share": round(self.waited / self.trained, 4),
         }
         scale = self._loss_scale()
         self.run.add_metrics(row if scale is None else row | {"loss_scale": scale})
-        for name in ("loss", "learning_rate", "audio_seconds_per_second"):
+        for name in ("loss", "learning_rate", speed):
             self.events.add_scalar(f"train/{name}", row[name], report.step)
 
     def _draw(self) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from s2s_zoo.registry import PRESETS
 from tests.speech_corpus import TINY, write_corpus
+from tests.text_corpus import SMALL, write_pairs
 
 PRESETS.names()
 
@@ -54,3 +55,25 @@ def read_json(text):
     lines = text.strip().splitlines()
     assert len(lines) == 1
     return json.loads(lines[0])
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory):
+    return write_pairs(tmp_path_factory.mktemp("pairs"))
+
+
+@pytest.fixture(scope="session")
+def translator(pairs, tmp_path_factory):
+    """The run directory of a tiny translator."""
+    from s2s_zoo.workflows.train import train
+
+    run = tmp_path_factory.mktemp("runs") / "translator"
+    tiny = {**SMALL, **PRESETS.get("transformer_tiny").scaled().settings()}
+    widths = {
+        k: v for k, v in tiny.items() if k.split(".")[0] in ("encoder", "decoder")
+    }
+    settings = SMALL | widths | {"features.width": 8, "recipe.epochs": 3}
+    settings |= {"recipe.average": 2, "recipe.checkpoint_every": 1}
+    settings |= {"task.search.length_extra": 4}
+    train(preset="transformer-tiny", data=str(pairs), run_dir=run, settings=settings)
+    return run

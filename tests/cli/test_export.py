@@ -12,6 +12,7 @@ import pytest
 from s2s_zoo.cli import export as verb
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.export.savedmodel import run_saved_model
 from s2s_zoo.registry import PRESETS
 
@@ -57,7 +58,12 @@ def test_exports_what_this_backend_wrote(tmp_path):
     assert "Traceback" not in again.stderr
 
 
+def test_the_backend_each_format_needs():
+    needed = {name: found.backend for name, found in FORMATS.items() if found.backend}
+    assert needed == verb.BACKENDS
+
+
 def test_without_tensorflow(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install tensorflow"):
-        verb._start_tensorflow()
+        verb._start_backend("tensorflow")

@@ -18,8 +18,10 @@ ALONE = 3
 def encoder(request):
     """The scaled encoder of a preset in float32, dropout 0, and its features' size."""
     if request.param not in BUILT:
-        settings = {"encoder.dropout": 0.0, "recipe.precision": "float32"}
-        preset = PRESETS.get(request.param).scaled().with_settings(settings)
+        preset = PRESETS.get(request.param).scaled()
+        names = [n for n in preset.settings() if n.endswith("dropout")]
+        settings = dict.fromkeys(names, 0.0) | {"recipe.precision": "float32"}
+        preset = preset.with_settings(settings)
         keras.utils.set_random_seed(1)
         BUILT[request.param] = preset.build()
     model = BUILT[request.param]

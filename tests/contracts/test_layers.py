@@ -9,12 +9,17 @@ import keras
 import pytest
 
 import s2s_zoo
-from s2s_zoo.decoders.base import Decoder
+from s2s_zoo.decoders.base import AutoregressiveDecoder, Decoder
 from s2s_zoo.encoders.base import Encoder
-from s2s_zoo.features.base import AudioFeatures
+from s2s_zoo.features.audio import AudioFeatures
+from s2s_zoo.features.base import Features
+from s2s_zoo.layers.attention import MultiHeadAttention
 from s2s_zoo.layers.base import ZooLayer, constructor_parameters
 
-CONTRACTS = {Encoder, Decoder, AudioFeatures}
+CONTRACTS = {
+    *(Encoder, Decoder, AutoregressiveDecoder),
+    *(Features, AudioFeatures, MultiHeadAttention),
+}
 AUDIO = {
     "num_features": 5,
     "sample_rate": 8000,
@@ -34,9 +39,95 @@ MEL = AUDIO | {
     "f_max": 3000.0,
     "floor": 1e-6,
 }
+HEADS = {"width": 6, "heads": 3, "dropout": 0.25}
+TRANSFORMER = {
+    "width": 6,
+    "heads": 3,
+    "hidden": 5,
+    "dropout": 0.2,
+    "attention_dropout": 0.3,
+    "relu_dropout": 0.4,
+    "norm": "layer_l1",
+    "epsilon": 0.1,
+}
+CONVOLUTIONS = {"channels": (3, 4), "kernels": (3, 1), "dropout": 0.25}
+TIED = {"tie_source": True, "tie_output": True}
 EXAMPLES = {
-    "MaskedBatchNormalization": {"momentum": 0.5, "epsilon": 0.1, "l2": 0.3},
-    "Recurrence": {"units": 3, "cell": "lstm", "bidirectional": True},
+    "MaskedBatchNormalization": {
+        "momentum": 0.5,
+        "epsilon": 0.1,
+        "l2": 0.3,
+        "affine": False,
+    },
+    "LayerNormalization": {"epsilon": 0.1, "norm": "l1"},
+    "TokenEmbedding": {
+        "vocabulary_size": 7,
+        "width": 3,
+        "deviation": 0.2,
+        "scaled": True,
+    },
+    "TokenFeatures": {
+        "vocabulary_size": 7,
+        "width": 3,
+        "deviation": 0.2,
+        "scaled": True,
+    },
+    "SelfAttention": HEADS | {"causal": True},
+    "CrossAttention": HEADS,
+    "FeedForward": {"width": 3, "hidden": 5, "dropout": 0.25},
+    "Sublayer": {"norm": "batch", "epsilon": 0.1, "dropout": 0.25},
+    "EncoderBlock": TRANSFORMER,
+    "DecoderBlock": TRANSFORMER,
+    "TransformerEncoder": TRANSFORMER | {"layers": 2},
+    "TransformerDecoder": TRANSFORMER
+    | {"vocabulary_size": 7, "layers": 2, "tie_source": False, "tie_output": False},
+    "WeightNormalizedDense": {"units": 3, "gain": 0.5},
+    "WeightNormalizedConvolution": {"units": 3, "kernel": 2, "gain": 0.5},
+    "GatedConvolution": {"filters": 3, "kernel": 2, "causal": True, "dropout": 0.25},
+    "LearnedPositions": {"max_length": 5, "width": 3},
+    "ConvS2SAttention": {"width": 3},
+    "ConvS2SEncoder": CONVOLUTIONS | {"attention_layers": 2, "max_length": 5},
+    "ConvS2SDecoder": CONVOLUTIONS
+    | TIED
+    | {"vocabulary_size": 7, "width": 3, "out_width": 3, "max_length": 5},
+    "ContentAttention": {"score": "additive", "units": 3, "initial_range": 0.1},
+    "AttentionRecurrence": {
+        "units": 3,
+        "cell": "gru",
+        "score": "additive",
+        "attention_units": 4,
+        "initial_range": 0.1,
+    },
+    "StartBridge": {"units": 3, "layers": 2, "cell": "gru", "initial_range": 0.1},
+    "RecurrentEncoder": {
+        "units": 3,
+        "layers": 3,
+        "bidirectional_layers": 1,
+        "cell": "gru",
+        "residual_from": 2,
+        "dropout": 0.25,
+        "initial_range": 0.1,
+    },
+    "AttentionRNNDecoder": {
+        "vocabulary_size": 7,
+        "width": 3,
+        "units": 3,
+        "layers": 2,
+        "cell": "gru",
+        "attention": "bahdanau",
+        "attention_units": 4,
+        "residual": True,
+        "dropout": 0.25,
+        "bridge": "mean",
+        "initial_range": 0.1,
+        **TIED,
+    },
+    "Recurrence": {
+        "units": 3,
+        "cell": "lstm",
+        "bidirectional": True,
+        "initial_range": 0.1,
+    },
     "SpectrogramConvolution": {
         "filters": 2,
         "kernel": (3, 5),

@@ -14,9 +14,13 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS, canonical
 from s2s_zoo.workflows.train import compile_model
 from tests.gradients import compiled
-from tests.tiny import speech_batch
+from tests.tiny import batch_of
 
 NAMES = list_presets()
+WIDTHS = {
+    *("filters", "rnn_units", "projection"),
+    *("width", "heads", "hidden", "units", "attention_units", "channels", "out_width"),
+}
 STEPS = 12
 """Steps in which loss scaling has halved itself down to a scale that fits."""
 
@@ -42,7 +46,7 @@ def test_names_start_with_the_stem_of_their_file():
 @pytest.mark.parametrize("name", NAMES)
 def test_parameters_are_those_of_the_model_it_builds(name, monkeypatch):
     """Weights start at zero here: only their shapes count, and some are large."""
-    for initializer in ("Orthogonal", "GlorotUniform"):
+    for initializer in ("Orthogonal", "GlorotUniform", "RandomNormal", "RandomUniform"):
         cls = getattr(keras.initializers, initializer)
         monkeypatch.setattr(cls, "__call__", lambda _, shape, dtype=None: zeros(shape))
     preset = PRESETS.get(name)
@@ -66,9 +70,8 @@ def test_settings_come_back(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_scaled_keeps_the_topology(name):
     preset, small = PRESETS.get(name), PRESETS.get(name).scaled()
-    widths = {"encoder.filters", "encoder.rnn_units", "encoder.projection"}
     before, after = preset.settings(), small.settings()
-    assert {k for k in before if before[k] != after[k]} <= widths
+    assert {k.rpartition(".")[2] for k in before if before[k] != after[k]} <= WIDTHS
     assert small.recipe == preset.recipe
 
 
@@ -78,7 +81,7 @@ def test_trains_and_comes_back_from_its_directory(name, tmp_path):
     preset = PRESETS.get(name).scaled()
     model = preset.build()
     compile_model(model, preset, updates=10)
-    inputs, target = speech_batch(seconds=0.2)
+    inputs, target = batch_of(preset)
     before = values(model)
     for _ in range(STEPS if preset.recipe.precision == "mixed_float16" else 1):
         loss = model.train_on_batch(inputs, target, return_dict=True)["loss"]

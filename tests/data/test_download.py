@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         start = int(span.removeprefix("bytes=").removesuffix("-")) if span else 0
         if fault == "no range":
             start = 0
-        if start >= len(content):
+        if span and start >= len(content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(content)}")
             self.send_header("Content-Length", "0")
@@ -222,3 +222,73 @@ def test_tree_digest_equals_the_shells(tmp_path: Path):
         command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert tree_sha256(tmp_path, "wav/*.wav") == expected.stdout.split()[0]
+
+
+@pytest.fixture
+def mirror() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.close()
+
+
+def fetch_any(first: Server, second: Server, path: Path, sha256: str | None) -> Path:
+    urls = [first.url, second.url]
+    return download(urls, path, sha256, progress=False, attempts=2, backoff=0.01)
+
+
+PAGE = b"<!DOCTYPE html><form>password</form>"
+
+
+@pytest.mark.parametrize("sha256", [SHA256, None])
+@pytest.mark.parametrize("fault", ["404", "503", "page", "drop"])
+def test_the_next_mirror_is_tried(
+    server: Server, mirror: Server, tmp_path: Path, caplog, fault: str, sha256
+):
+    """Fault 24: not found, busy, a login page with status 200, a broken transfer."""
+    server.faults = [] if fault == "page" else [fault] * 2
+    if fault == "page":
+        server.content = PAGE
+    path = fetch_any(server, mirror, tmp_path / "file", sha256)
+    assert path.read_bytes() == CONTENT
+    assert mirror.requests == [None]
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+    assert f"{server.url}: " in caplog.text
+    assert "the next address is tried" in caplog.text
+
+
+def test_the_first_mirror_is_enough(server: Server, mirror: Server, tmp_path: Path):
+    fetch_any(server, mirror, tmp_path / "file", SHA256)
+    assert mirror.requests == []
+
+
+def test_every_mirror_that_failed_is_named(
+    server: Server, mirror: Server, tmp_path: Path
+):
+    server.faults, mirror.content = ["404"], PAGE
+    message = f"{server.url}: HTTP 404 .*; {mirror.url}: the content has another SHA"
+    with pytest.raises(UserError, match=message):
+        fetch_any(server, mirror, tmp_path / "file", SHA256)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("file", b"", "is empty"),
+        ("file", PAGE, "is a web page"),
+        ("a.tgz", CONTENT, "is not a gzip file"),
+        ("a.zip", CONTENT, "is not a zip file"),
+    ],
+)
+def test_without_a_hash_the_kind_is_checked(
+    server: Server, tmp_path: Path, name: str, content: bytes, message: str
+):
+    server.content = content
+    with pytest.raises(UserError, match=f"the content {message}"):
+        fetch(server, tmp_path / name, None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_hash_the_hash_is_told(server: Server, tmp_path: Path, caplog):
+    fetch(server, tmp_path / "file", None)
+    assert f"no hash is known; its SHA-256 is {SHA256}" in caplog.text

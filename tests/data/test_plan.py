@@ -1,5 +1,6 @@
 """The batch plan: a pure function of seed and epoch, within budget, least padding."""
 
+import tracemalloc
 from itertools import combinations
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2s_zoo.data.plan import BatchPlan, bucket_edges
+from s2s_zoo.data.plan import Batch, BatchPlan, bucket_edges
 
 LENGTHS = st.lists(st.integers(1, 400), min_size=1, max_size=60)
 PLANS = {
@@ -129,3 +130,44 @@ def test_many_lengths_are_planned_over_quantiles():
     even = np.quantile(lengths, [0.25, 0.5, 0.75, 1.0], method="higher")
     member = np.searchsorted(edges, lengths)
     assert edges[member].sum() <= even[np.searchsorted(even, lengths)].sum()
+
+
+def listed_epoch(plan, epoch):
+    """The order in lists, one object a batch."""
+    rng = np.random.default_rng((plan.seed, epoch))
+    batches = []
+    for members, bucket in zip(plan._members, plan.buckets, strict=True):
+        order = rng.permutation(members) if plan.shuffle else members
+        starts = range(0, len(order), bucket.rows)
+        batches += [
+            Batch(tuple(order[i : i + bucket.rows].tolist()), bucket) for i in starts
+        ]
+    shapes = [batch.bucket.rows * batch.bucket.size for batch in batches]
+    largest = batches.pop(len(shapes) - 1 - int(np.argmax(shapes[::-1])))
+    if not plan.shuffle:
+        return [largest, *batches[::-1]]
+    return [largest, *(batches[i] for i in rng.permutation(len(batches)))]
+
+
+@settings(max_examples=60, deadline=None)
+@given(**PLANS, epoch=st.integers(0, 3))
+def test_batches_made_when_asked_for_are_those_of_a_list(epoch, **arguments):
+    plan, _ = make(**arguments)
+    order, expected = plan.epoch(epoch), listed_epoch(plan, epoch)
+    assert list(order) == expected
+    assert list(order[2:7]) == expected[2:7]
+    assert order[-1] == expected[-1]
+    assert order[1:] != order
+    with pytest.raises(IndexError):
+        order[len(expected)]
+
+
+def test_millions_of_examples_are_planned_without_an_object_for_each():
+    lengths = np.random.default_rng(0).integers(1, 100, 1_000_000, np.int32)
+    tracemalloc.start()
+    plan = BatchPlan(lengths, lengths, 4096, 8)
+    batch = plan.epoch(3)[1000]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(batch.indices) * batch.bucket.size <= 4096
+    assert most < 80 * len(lengths)

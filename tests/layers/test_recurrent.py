@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.layers.recurrent import Recurrence
+from s2s_zoo.layers.recurrent import GATES, PARTS, Recurrence
 from tests.gradients import compiled, value_and_gradients
 from tests.pytorch_reference import (
     import_torch,
@@ -171,3 +171,115 @@ def test_recurrent_kernels_start_orthogonal_in_each_direction():
 def test_an_unknown_cell_is_refused():
     with pytest.raises(ValueError, match="gru, lstm"):
         Recurrence(2, "rnn")
+
+
+def random_state(cell, width=SIZES["H"], seed=3):
+    rng = np.random.default_rng(seed)
+    shape = (len(LENGTHS), width)
+    return [rng.normal(size=shape).astype("float32") for _ in range(PARTS[cell])]
+
+
+@pytest.mark.parametrize(("cell", "bidirectional"), KINDS)
+def test_initial_and_final_states_and_their_gradients_equal_torch(cell, bidirectional):
+    torch = import_torch()
+    layer = make(cell, bidirectional)
+    x, mask = batch(padding=2)
+    initial = [] if bidirectional else random_state(cell)
+    arrays = [x, *initial, *layer.get_weights()]
+    width = SIZES["H"] * (2 if bidirectional else 1)
+    shape = (len(LENGTHS), mask.shape[1] + PARTS[cell], width)
+    upstream = np.random.default_rng(2).normal(size=shape)
+
+    def function(x, *rest):
+        states, weights = rest[: len(initial)], rest[len(initial) :]
+        with keras.StatelessScope(list(zip(layer.weights, weights, strict=True))):
+            outputs, final = layer.read(x, ops.convert_to_tensor(mask), states)
+        return ops.concatenate([outputs, ops.stack(final, axis=1)], axis=1)
+
+    found, gradients = value_and_gradients(function, arrays, upstream)
+    module = recurrent_module(layer.get_weights(), cell, bidirectional)
+    sources = [
+        torch.tensor(a.astype("float64"), requires_grad=True) for a in [x, *initial]
+    ]
+    expected = packed_with_states(module, *sources)
+    (expected * torch.tensor(upstream)).sum().backward()
+    np.testing.assert_allclose(found, expected.detach().numpy(), atol=1e-5)
+    references = [source.grad.numpy() for source in sources]
+    references += recurrent_gradients(module, cell)
+    for ours, theirs in zip(gradients, references, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5)
+
+
+def packed_with_states(module, x, *initial):
+    """Outputs and, as frames after them, the final states of a torch module."""
+    torch = import_torch()
+    rnn = torch.nn.utils.rnn
+    start = tuple(state[None] for state in initial)
+    pack = rnn.pack_padded_sequence(
+        x, torch.tensor(LENGTHS), batch_first=True, enforce_sorted=False
+    )
+    if not initial:
+        outputs, final = module(pack)
+    else:
+        outputs, final = module(pack, start if len(start) == 2 else start[0])
+    final = final if isinstance(final, tuple) else (final,)
+    rows = [torch.cat(tuple(state), -1)[:, None] for state in final]
+    outputs = rnn.pad_packed_sequence(outputs, True, total_length=x.shape[1])[0]
+    return torch.cat([outputs, *rows], 1)
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_steps_one_by_one_are_the_whole(cell):
+    layer = make(cell, False)
+    x, _ = batch()
+    mask = np.ones(x.shape[:2], bool)
+    state = tuple(map(ops.convert_to_tensor, random_state(cell)))
+    expected, final = layer.read(ops.convert_to_tensor(x), mask, state)
+    for t in range(x.shape[1]):
+        output, state = layer.step(ops.convert_to_tensor(x[:, t]), state)
+        theirs = ops.convert_to_numpy(expected)[:, t]
+        np.testing.assert_allclose(ops.convert_to_numpy(output), theirs, atol=1e-6)
+    for ours, theirs in zip(state, final, strict=True):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs), atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_a_row_without_frames_ends_where_it_starts(cell):
+    layer = make(cell, False)
+    x, mask = batch()
+    mask[1] = False
+    initial = random_state(cell)
+    _, final = layer.read(x, mask, tuple(map(ops.convert_to_tensor, initial)))
+    for ours, theirs in zip(final, initial, strict=True):
+        np.testing.assert_array_equal(ops.convert_to_numpy(ours)[1], theirs[1])
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_states_handed_on_stay_float32_under_mixed_policies(cell):
+    layer = make(cell, False, dtype="mixed_bfloat16")
+    x, mask = batch()
+    state = tuple(map(ops.convert_to_tensor, random_state(cell)))
+    _, final = layer.read(x, mask, state)
+    _, after = layer.step(ops.convert_to_tensor(x[:, 0]), state)
+    for part in (*final, *after):
+        assert keras.backend.standardize_dtype(part.dtype) == "float32"
+
+
+def test_a_bidirectional_layer_takes_no_initial_state_and_no_step():
+    layer = make("gru", True)
+    x, mask = batch()
+    with pytest.raises(ValueError, match="starts from zeros"):
+        layer.read(x, mask, (np.zeros((4, 3)),))
+    with pytest.raises(ValueError, match="no next step"):
+        layer.step(x[:, 0], (np.zeros((4, 3)),))
+
+
+def test_kernels_start_in_the_initial_range():
+    layer = Recurrence(16, "lstm", initial_range=0.1)
+    layer.build((None, None, 8))
+    for kernel in (layer.kernel, layer.recurrent_kernel):
+        values = ops.convert_to_numpy(kernel)
+        assert np.abs(values).max() <= 0.1
+        np.testing.assert_allclose(values.std(), 0.1 / 3**0.5, rtol=0.1)

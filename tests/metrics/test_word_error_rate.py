@@ -131,5 +131,5 @@ def test_bootstrap_interval_repeats_and_covers_a_sure_thing() -> None:
 
 @pytest.mark.parametrize(("count", "level"), [(0, 0.95), (1, 95.0)])
 def test_bootstrap_interval_refuses_what_it_cannot_do(count: int, level: float) -> None:
-    with pytest.raises(ValueError, match=r"no utterances|between 0 and 1"):
+    with pytest.raises(ValueError, match=r"no examples|between 0 and 1"):
         bootstrap_interval([ErrorCounts(hits=1)] * count, seed=0, level=level)

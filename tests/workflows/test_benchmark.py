@@ -62,10 +62,10 @@ def test_mistakes_are_named_before_anything_is_built(monkeypatch):
 @pytest.mark.parametrize("name", PRESETS.names())
 def test_random_batches_fit_their_budget(name):
     task = PRESETS.get(name).task
-    (inputs, target), seconds = task.random_batch(20.0)
+    (inputs, target), units = task.random_batch(20.0)
     rows, samples = inputs["source"].shape
-    assert rows * samples / task.sample_rate <= 20.0
-    assert seconds <= 20.0
+    assert rows * samples / getattr(task, "sample_rate", 1) <= 20.0
+    assert units <= 20.0
     assert (inputs["source_lengths"] <= samples).all()
     assert (target["target_lengths"] <= target["target"].shape[1]).all()
     assert target["target"].max() < task.vocabulary_size

@@ -1,15 +1,18 @@
-"""What a corpus of speech must be and do.
+"""What a corpus must be and do.
 
-A corpus is a frozen dataclass derived from `Corpus`. Its module registers one
-instance: `CORPORA.register("fsdd", Fsdd(), __file__)`.
+A corpus is a frozen dataclass derived from `Corpus`, of pairs of texts from
+`PairCorpus`. Its module registers one instance:
+`CORPORA.register("fsdd", Fsdd(), __file__)`.
 """
 
 import abc
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from s2s_zoo.data.cache import cache_directory
-from s2s_zoo.data.manifests import Utterance
+from s2s_zoo.data.pairs import PairSequence
 from s2s_zoo.errors import UserError
 
 
@@ -19,13 +22,14 @@ class Corpus(abc.ABC):
 
     Attributes:
         name: the canonical name (lower case, underscores).
-        summary: one line for people: what is said, by whom, how many hours.
+        summary: one line for people: what is in it, and how much.
         licence: name of the licence.
         languages: BCP 47 tags.
         splits: names that `read` takes.
         train_split: the split to train on unless told otherwise.
         validation_split: the split that chooses the best step.
         test_split: the split that is reported.
+        task: name of the task it is for.
         made_locally: `prepare` needs no network and takes seconds, so that reading
             the corpus by name may prepare it unasked.
     """
@@ -38,6 +42,7 @@ class Corpus(abc.ABC):
     train_split: str = "train"
     validation_split: str = "validation"
     test_split: str = "test"
+    task: str = "speech_to_text"
     made_locally: bool = False
 
     @abc.abstractmethod
@@ -60,8 +65,8 @@ class Corpus(abc.ABC):
         """
 
     @abc.abstractmethod
-    def read(self, split: str, directory: Path) -> list[Utterance]:
-        """The utterances of a split, in an order that is always the same.
+    def read(self, split: str, directory: Path) -> Sequence[Any]:
+        """The examples of a split, in an order that is always the same.
 
         Raises:
             UserError: no such split (see `check_split`), or it is not in `directory`.
@@ -88,3 +93,40 @@ class Corpus(abc.ABC):
         if split not in self.splits:
             known = ", ".join(self.splits)
             raise UserError(f"{self.name} has no split {split!r}; it has: {known}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairCorpus(Corpus):
+    """A named corpus of pairs of texts.
+
+    The first two of its languages are the source and target unless others are asked
+    for. A corpus of one language has one direction.
+    """
+
+    task: str = "text_to_text"
+
+    @abc.abstractmethod
+    def read_pairs(
+        self, split: str, directory: Path, source: str, target: str
+    ) -> PairSequence:
+        """The pairs of a split, in an order that is always the same.
+
+        Args:
+            split: one of `splits`.
+            directory: from `prepare`.
+            source: language of the sources, one of `languages`.
+            target: language of the targets, likewise.
+        """
+
+    def read(self, split: str, directory: Path) -> PairSequence:
+        source, target = (*self.languages * 2,)[:2]
+        return self.read_pairs(split, directory, source, target)
+
+    def check_languages(self, source: str, target: str) -> None:
+        """Raise a UserError unless both are languages of the corpus, and differ."""
+        if source == target or not {source, target} <= set(self.languages):
+            known = ", ".join(self.languages)
+            raise UserError(
+                f"{self.name} has the languages {known}; received {source!r} as the "
+                f"source, {target!r} as the target"
+            )

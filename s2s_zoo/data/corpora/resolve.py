@@ -1,39 +1,33 @@
-"""From what a user calls data to utterances."""
+"""From what a user calls data to utterances or pairs."""
 
 import hashlib
 import logging
-import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import Corpus
+from s2s_zoo.data.corpora.pair_files import open_pairs
+from s2s_zoo.data.corpora.sources import (
+    HELD_OUT_SHARE,
+    ROLES,
+    STEMS,
+    Source,
+    corpus_in,
+    corpus_names,
+    find_corpus,
+    named_corpus,
+)
 from s2s_zoo.data.manifests import Utterance, read_manifest
+from s2s_zoo.data.pairs import PairSequence
 from s2s_zoo.errors import UserError
-from s2s_zoo.registry import canonical
 
-HELD_OUT_SHARE = 0.05
-ROLES = ("train", "validation", "test")
+__all__ = ["find_corpus", "pair_splits", "read_data", "read_pairs", "splits_of"]
 
-_FILES = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "dev"),
-    "test": ("test",),
-}
+_TASK = "speech_to_text"
 _ENDINGS = (".csv", ".jsonl", ".json")
-_HELD_OUT = "5 % of train"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Where data lies: its own split for each role, all splits, and how to read one."""
-
-    roles: dict[str, str]
-    splits: tuple[str, ...]
-    read: Callable[[str], list[Utterance]]
 
 
 def read_data(data: str, split: str) -> list[Utterance]:
@@ -53,18 +47,7 @@ def read_data(data: str, split: str) -> list[Utterance]:
     Raises:
         UserError: nothing of that name, or no such split; says what there is.
     """
-    source = _open(data)
-    if split in ROLES and split in source.roles:
-        utterances = source.read(source.roles[split])
-        is_shared = split == "train" and "validation" not in source.roles
-        return _hold_out(utterances, data)[0] if is_shared else utterances
-    if split == "validation" and "train" in source.roles:
-        return _hold_out(source.read(source.roles["train"]), data)[1]
-    parts = split.split("+")
-    if set(parts) <= set(source.splits):
-        return [utterance for part in parts for utterance in source.read(part)]
-    known = ", ".join(sorted({*splits_of(data), *source.splits}))
-    raise UserError(f"{data} has no split {split!r}; it has: {known}")
+    return _open(data).read_split(split)
 
 
 def splits_of(data: str) -> dict[str, str]:
@@ -72,61 +55,67 @@ def splits_of(data: str) -> dict[str, str]:
 
     A role that there is nothing for is missing. See `read_data`.
     """
-    source = _open(data)
-    roles = dict(source.roles)
-    if "train" in roles:
-        roles.setdefault("validation", _HELD_OUT)
-    return {role: roles[role] for role in ROLES if role in roles}
+    return _open(data).all_roles()
 
 
-def find_corpus(corpus: Corpus) -> Path:
-    """Where a corpus lies on this machine.
+def read_pairs(data: str, split: str, source: str, target: str) -> PairSequence:
+    """The pairs of a split of whatever the user calls data.
 
-    $S2S_ZOO_DATA_DIR/asr_NAME or asr_NAME_mini, else its cache; a corpus that is
-    made locally is made where it is missing.
+    Args:
+        data: the name of a corpus; or the path of a directory with files of the roles
+            train, validation (valid, val, dev) and test, or in the layout of a
+            corpus; or of a lone file; or the common start of two aligned ones.
+            Files are aligned ones, PREFIX.SOURCE with PREFIX.TARGET, or .tsv, .jsonl
+            or .tmx; each plain or .gz.
+        split: as of `read_data`.
+        source: language of the sources: the ending of aligned files, the language in
+            .tmx, one of those of a corpus. What has no languages does without.
+        target: language of the targets.
+
+    Where there is a train but no validation split, 5 % of train, at most 3000 pairs,
+    are held out, drawn by a hash of their number. A lone file is train for "train" and
+    "validation", and read whole for "test".
 
     Raises:
-        UserError: it is not on this machine; says how to get it.
+        UserError: nothing of that name, no such split or language; says what there is.
     """
-    places = [corpus.home()]
-    if shared := os.environ.get("S2S_ZOO_DATA_DIR"):
-        folders = (f"asr_{corpus.name}", f"asr_{corpus.name}_mini")
-        places = [*(Path(shared) / folder for folder in folders), *places]
-    for place in places:
-        if corpus.found_in(place):
-            return place
-    if corpus.made_locally:
-        return corpus.prepare()
-    looked = ", ".join(map(str, places))
-    raise UserError(
-        f"The corpus {corpus.name} is not on this machine (looked in {looked}); fetch "
-        f"it: s2s-zoo data prepare {corpus.name}"
-    )
+    return open_pairs(data, source, target).read_split(split)
 
 
-def _open(data: str) -> _Source:
-    if canonical(data) in CORPORA:
-        corpus = CORPORA.get(data)
-        return _corpus_source(corpus, find_corpus(corpus))
+def pair_splits(data: str, source: str, target: str) -> dict[str, str]:
+    """What stands for "train", "validation" and "test" in `data`; see `read_pairs`."""
+    return open_pairs(data, source, target).all_roles()
+
+
+def _open(data: str) -> Source[list[Utterance]]:
+    if corpus := named_corpus(data, _TASK):
+        return _corpus_source(data, corpus, find_corpus(corpus))
     path = Path(data).expanduser()
     if path.is_dir():
-        return _directory_source(path)
+        return _directory_source(data, path)
     if path.is_file():
-        return _manifest_source(path)
+        return _manifest_source(data, path)
     raise UserError(
         f"{data}: neither a file nor a directory nor a corpus; the corpora are: "
-        f"{', '.join(CORPORA.names())}"
+        f"{corpus_names(_TASK)}"
     )
 
 
-def _directory_source(path: Path) -> _Source:
-    for corpus in CORPORA:
-        if corpus.found_in(path):
-            return _corpus_source(corpus, path)
+_source = partial(
+    Source[list[Utterance]],
+    join=lambda parts: list(chain.from_iterable(parts)),
+    hold_out=lambda utterances, data: _hold_out(utterances, data),
+)
+
+
+def _directory_source(data: str, path: Path) -> Source[list[Utterance]]:
+    if corpus := corpus_in(path, _TASK):
+        return _corpus_source(data, corpus, path)
     files = {role: file for role in ROLES if (file := _split_file(path, role))}
     if not files:
-        return _manifest_source(path)
-    return _Source(
+        return _manifest_source(data, path)
+    return _source(
+        data=data,
         roles={role: role for role in files},
         splits=tuple(files),
         read=lambda role: read_manifest(files[role]),
@@ -134,20 +123,22 @@ def _directory_source(path: Path) -> _Source:
 
 
 def _split_file(directory: Path, role: str) -> Path | None:
-    names = [f"{stem}{ending}" for stem in _FILES[role] for ending in _ENDINGS]
+    names = [f"{stem}{ending}" for stem in STEMS[role] for ending in _ENDINGS]
     return next((directory / n for n in names if (directory / n).is_file()), None)
 
 
-def _corpus_source(corpus: Corpus, place: Path) -> _Source:
-    return _Source(
+def _corpus_source(data: str, corpus: Corpus, place: Path) -> Source[list[Utterance]]:
+    return _source(
+        data=data,
         roles=corpus.roles(place),
         splits=corpus.splits,
-        read=lambda split: corpus.read(split, place),
+        read=lambda split: list(corpus.read(split, place)),
     )
 
 
-def _manifest_source(path: Path) -> _Source:
-    return _Source(
+def _manifest_source(data: str, path: Path) -> Source[list[Utterance]]:
+    return _source(
+        data=data,
         roles={"train": path.name},
         splits=("test",),
         read=lambda split: read_manifest(path),

@@ -1,0 +1,417 @@
+"""The Transformer against plain PyTorch and against CTranslate2, in turns.
+
+    python benchmarks/translation.py --train transformer_base [--backends jax,torch]
+    python benchmarks/translation.py --decode transformer_base [--run RUN --input FILE]
+    python benchmarks/translation.py --length transformer_base
+
+--train: every contestant is a process that trains the same batches of token ids: the
+zoo with the recipe's optimizer, plain PyTorch as torch.nn.Transformer (pre-norm, one
+table for source, target and softmax, Adam, label smoothing).
+--decode: beam search with the same weights by the zoo and by CTranslate2 in float32 on
+as many threads as there are cores. Without a run the weights are random and every text
+has as many tokens, so that both do the same work.
+--length: the time the zoo takes for texts of 16 to 128 tokens, and the exponent with
+which it grows.
+
+Contestants take turns while the others sleep, so that whatever else the machine does
+hits all of them; ratios of medians are the result. Above 1 the zoo is faster.
+"""
+
+import argparse
+import dataclasses
+import json
+import math
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+from turns import Contestant, race, serve
+
+BACKENDS = ("tensorflow", "jax", "torch")
+BATCHES = 4
+LENGTHS = (16, 32, 64, 128)
+PAD, END, START, FIRST = 0, 1, 2, 4
+
+
+def training_batches(rows, size, vocabulary):
+    """Pairs of up to `size` tokens, about an eighth of them padding."""
+    rng = np.random.default_rng(0)
+    for _ in range(BATCHES):
+        lengths = rng.integers(size * 3 // 4, size + 1, (2, rows), np.int32)
+        source, target = (
+            rng.integers(FIRST, vocabulary, (rows, size), np.int32)
+            * (np.arange(size, dtype=np.int32) < length[:, None])
+            for length in lengths
+        )
+        yield {
+            "source": source,
+            "source_lengths": lengths[0],
+            "target": target,
+            "target_lengths": lengths[1],
+        }
+
+
+def zoo_model(preset):
+    """A model with fresh weights, and its preset."""
+    import keras
+
+    from s2s_zoo.registry import PRESETS
+
+    keras.utils.set_random_seed(0)
+    found = PRESETS.get(preset)
+    return found.build(), found
+
+
+def zoo_trainer(preset):
+    from s2s_zoo.workflows.train import compile_model
+
+    model, found = zoo_model(preset)
+    compile_model(model, found, updates=1000)
+
+    def step(batch):
+        inputs = {k: v for k, v in batch.items() if k != "target_lengths"}
+        target = {k: v for k, v in batch.items() if k.startswith("target")}
+        return float(model.train_on_batch(inputs, target, return_dict=True)["loss"])
+
+    return step
+
+
+def pytorch_trainer(preset):
+    import torch
+
+    from s2s_zoo.registry import PRESETS
+
+    found = PRESETS.get(preset)
+    model = pytorch_transformer(
+        torch, found.task.vocabulary, **found.decoder.keywords
+    ).train()
+    optimizer = torch.optim.Adam(
+        model.parameters(), 1e-4, (0.9, found.recipe.optimizer.keywords["beta_2"]), 1e-9
+    )
+    smoothing = found.task.label_smoothing
+
+    def step(batch):
+        tensors = {k: torch.from_numpy(v).long() for k, v in batch.items()}
+        optimizer.zero_grad()
+        logits = model(tensors["source"], tensors["source_lengths"], tensors["target"])
+        loss = torch.nn.functional.cross_entropy(
+            logits.flatten(0, 1),
+            tensors["target"].flatten(),
+            ignore_index=PAD,
+            label_smoothing=smoothing,
+        )
+        loss.backward()
+        optimizer.step()
+        return float(loss)
+
+    return step
+
+
+def pytorch_transformer(
+    torch,
+    vocabulary,
+    width,
+    layers,
+    heads,
+    hidden,
+    dropout=0.1,
+    attention_dropout=0.1,
+    relu_dropout=0.1,
+):
+    nn = torch.nn
+
+    class Translator(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Embedding(vocabulary, width)
+            nn.init.normal_(self.table.weight, std=width**-0.5)
+            self.drop = nn.Dropout(dropout)
+            self.blocks = nn.Transformer(
+                width,
+                heads,
+                layers,
+                layers,
+                hidden,
+                dropout,
+                batch_first=True,
+                norm_first=True,
+                bias=True,
+            )
+            for module in self.blocks.modules():
+                if isinstance(module, nn.MultiheadAttention):
+                    module.dropout = attention_dropout
+                if hasattr(module, "linear1"):
+                    module.dropout.p = relu_dropout
+            half = width // 2
+            rates = torch.exp(-torch.arange(half) * math.log(1e4) / (half - 1))
+            angles = torch.arange(512)[:, None] * rates
+            self.register_buffer("codes", torch.cat([angles.sin(), angles.cos()], 1))
+
+        def embed(self, tokens):
+            codes = self.codes[: tokens.shape[1]]
+            return self.drop(self.table(tokens) * math.sqrt(width) + codes)
+
+        def forward(self, source, lengths, target):
+            padding = torch.arange(source.shape[1])[None] >= lengths[:, None]
+            start = torch.full_like(target[:, :1], START)
+            read = self.embed(torch.cat([start, target[:, :-1]], 1))
+            causal = nn.Transformer.generate_square_subsequent_mask(target.shape[1])
+            states = self.blocks(
+                self.embed(source),
+                read,
+                tgt_mask=causal,
+                src_key_padding_mask=padding,
+                memory_key_padding_mask=padding,
+                tgt_is_causal=True,
+            )
+            return states @ self.table.weight.T
+
+    return Translator()
+
+
+def trainer(options):
+    from s2s_zoo.registry import PRESETS
+
+    vocabulary = PRESETS.get(options.train).task.vocabulary
+    data = list(training_batches(options.rows, options.size, vocabulary))
+    make = pytorch_trainer if options.contestant == "pytorch" else zoo_trainer
+    step = make(options.train)
+    for batch in data:
+        step(batch)
+    serve(lambda i: step(data[i]), {})
+
+
+def train(options):
+    names = ["pytorch", *options.backends.split(",")]
+    arguments = ["--train", options.train]
+    arguments += ["--rows", str(options.rows), "--size", str(options.size)]
+    contestants = start(names, arguments)
+    race(contestants, options.turns, BATCHES)
+    medians = {name: found.median for name, found in contestants.items()}
+    data = list(training_batches(options.rows, options.size, FIRST + 1))
+    tokens = statistics.mean(int(b["target_lengths"].sum()) for b in data)
+    for name, median in medians.items():
+        print(
+            f"{name}: {median:.3f} s a step, {tokens / median:.0f} target tokens/s, "
+            f"ratio {medians['pytorch'] / median:.2f}"
+        )
+    report(medians)
+
+
+def decoding_model(options):
+    """A model with pieces, and the search its texts are written with."""
+    from s2s_zoo.models.seq2seq import Seq2Seq
+
+    if options.run:
+        model = Seq2Seq.from_preset(Path(options.run) / "preset", load_weights=True)
+        return model, model.task.search
+    from s2s_zoo.vocabulary import SPECIAL_PIECES
+
+    model, found = zoo_model(options.decode or options.length)
+    pieces = (*SPECIAL_PIECES, *(f"p{i}" for i in range(FIRST, found.task.vocabulary)))
+    side = SimpleNamespace(pieces=pieces, size=len(pieces))
+    tokenizers = SimpleNamespace(source=side, target=side)
+    model.task = dataclasses.replace(found.task, tokenizers=tokenizers)
+    return model, same_length(found.task.search, options.written)
+
+
+def same_length(search, size):
+    limits = {"min_length": size, "max_length": size, "length_extra": size}
+    return dataclasses.replace(search, beam=4, **limits)
+
+
+def sources(options, model):
+    """Batches of token ids with the end token, and their lengths."""
+    if not options.run:
+        data = training_batches(options.rows, options.size, model.task.vocabulary_size)
+        for batch in data:
+            lengths = batch["source_lengths"]
+            batch["source"][np.arange(len(lengths)), lengths - 1] = END
+            yield batch["source"], lengths
+        return
+    lines = Path(options.input).read_text("utf-8").splitlines()[: options.sentences]
+    ids = sorted((i for i in model.task.tokenizers.source.encode(lines)), key=len)
+    for start in range(0, len(ids), options.rows):
+        rows = [np.append(i, np.int32(END)) for i in ids[start : start + options.rows]]
+        source = np.zeros((options.rows, -(-max(map(len, rows)) // 8) * 8), np.int32)
+        for row, found in zip(source, rows, strict=False):
+            row[: len(found)] = found
+        yield source, np.maximum(1, (source > 0).sum(1, dtype=np.int32))
+
+
+def zoo_decoder(options, folder):
+    """Writes what CTranslate2 needs, and what the texts are, into the folder."""
+    import keras
+
+    from s2s_zoo.export.ctranslate2 import write_ctranslate2
+
+    model, search = decoding_model(options)
+    data = list(sources(options, model))
+    if options.run:
+        serving = model.task.serving(model)
+    else:
+        serving = SimpleNamespace(
+            model=model, assets={"none": b""}, description={}, samples=[""]
+        )
+    write_ctranslate2(serving, folder / "model")
+    np.savez(folder / "sources.npz", *(x for pair in data for x in pair))
+    model.search_with(search)
+
+    def step(i):
+        source, lengths = data[i]
+        batch = {"source": source, "source_lengths": lengths}
+        found = model.predict_on_batch(batch)
+        return {k: keras.ops.convert_to_numpy(v) for k, v in found.items()}
+
+    return step, len(data)
+
+
+def ctranslate2_decoder(options, folder):
+    import ctranslate2
+
+    threads = os.cpu_count()
+    translator = ctranslate2.Translator(
+        str(folder / "model"), compute_type="float32", intra_threads=threads
+    )
+    described = json.loads((folder / "model" / "serving.json").read_text("utf-8"))
+    how = described["translate_batch"]
+    if not options.run:
+        how |= {"beam_size": 4, "min_decoding_length": options.written}
+        how |= {"max_decoding_length": options.written}
+    stem = "source" if (folder / "model/source_vocabulary.json").exists() else "shared"
+    pieces = json.loads((folder / f"model/{stem}_vocabulary.json").read_text("utf-8"))
+    with np.load(folder / "sources.npz") as arrays:
+        flat = [arrays[name] for name in arrays.files]
+    data = [
+        [[pieces[i] for i in row[: n - 1]] for row, n in zip(*pair, strict=True)]
+        for pair in zip(flat[::2], flat[1::2], strict=True)
+    ]
+    return lambda i: translator.translate_batch(data[i], **how), len(data)
+
+
+def decoder(options):
+    folder = Path(options.folder)
+    theirs = options.contestant == "ctranslate2"
+    step, count = (ctranslate2_decoder if theirs else zoo_decoder)(options, folder)
+    for i in range(count):
+        step(i)
+    serve(step, {"batches": lambda: count})
+
+
+def decode(options):
+    arguments = ["--decode", options.decode, "--rows", str(options.rows)]
+    arguments += ["--size", str(options.size), "--written", str(options.written)]
+    if options.run:
+        arguments += ["--run", options.run, "--input", options.input]
+        arguments += ["--sentences", str(options.sentences)]
+    with tempfile.TemporaryDirectory() as folder:
+        contestants = {}
+        for name in options.backends.split(","):
+            own = Path(folder, name)
+            own.mkdir()
+            contestants |= start([name], [*arguments, "--folder", str(own)])
+        contestants |= start(["ctranslate2"], [*arguments, "--folder", str(own)])
+        batches = int(contestants["ctranslate2"].ask("batches"))
+        race(contestants, options.turns * batches, batches)
+    medians = {
+        name: sum(statistics.median(found.seconds[i::batches]) for i in range(batches))
+        for name, found in contestants.items()
+    }
+    for name, median in medians.items():
+        print(
+            f"{name}: {batches * options.rows / median:.2f} sentences/s, ratio "
+            f"{medians['ctranslate2'] / median:.2f}"
+        )
+    report(medians)
+
+
+def length_timer(options):
+    """Decodes as many tokens as asked for."""
+    model, search = decoding_model(options)
+    source, lengths = next(sources(options, model))
+    batch = {"source": source, "source_lengths": lengths}
+
+    def step(size):
+        model.search_with(same_length(search, size))
+        if size not in compiled:
+            model.make_predict_function()
+            compiled[size] = model.predict_function
+        model.predict_function = compiled[size]
+        model.predict_on_batch(batch)
+
+    compiled = {}
+    for size in LENGTHS:
+        step(size)
+    serve(step, {})
+
+
+def length(options):
+    arguments = ["--length", options.length, "--rows", str(options.rows)]
+    arguments += ["--size", str(options.size)]
+    for name, timer in start(options.backends.split(","), arguments).items():
+        for _ in range(options.turns):
+            for size in LENGTHS:
+                timer.step(size)
+        medians = {
+            size: statistics.median(timer.seconds[i :: len(LENGTHS)])
+            for i, size in enumerate(LENGTHS)
+        }
+        exponent = np.polyfit(np.log(LENGTHS), np.log(list(medians.values())), 1)[0]
+        for size, median in medians.items():
+            print(f"{name}: {size} tokens, {median:.3f} s, {median / size:.4f} s each")
+        print(f"{name}: time grows with length to the power of {exponent:.2f}")
+        report(medians)
+
+
+def start(names, arguments):
+    return {
+        name: Contestant(
+            __file__,
+            [*arguments, "--contestant", name],
+            KERAS_BACKEND=name if name in BACKENDS else "torch",
+        )
+        for name in names
+    }
+
+
+def report(medians):
+    load = round(os.getloadavg()[0], 1)
+    print(
+        json.dumps({"median_seconds": medians, "cores": os.cpu_count(), "load": load})
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--train", nargs="?", const="transformer_base", metavar="PRESET")
+    mode.add_argument("--decode", nargs="?", const="transformer_base", metavar="PRESET")
+    mode.add_argument("--length", nargs="?", const="transformer_base", metavar="PRESET")
+    parser.add_argument("--backends", default="", help="default: all to train, else TF")
+    parser.add_argument("--turns", type=int, default=24)
+    parser.add_argument("--rows", type=int, default=16, help="sentences of a batch")
+    parser.add_argument("--size", type=int, default=32, help="tokens of a sentence")
+    parser.add_argument("--written", type=int, default=32, help="tokens of each text")
+    parser.add_argument("--run", help="run directory to decode with")
+    parser.add_argument("--input", help="lines to translate with the run")
+    parser.add_argument("--sentences", type=int, default=64, help="of the input")
+    parser.add_argument("--contestant", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.backends = options.backends or ",".join(
+        BACKENDS if options.train else BACKENDS[:1]
+    )
+    of_mode = {
+        "train": (train, trainer),
+        "decode": (decode, decoder),
+        "length": (length, length_timer),
+    }
+    chosen = next(mode for mode in of_mode if getattr(options, mode))
+    of_mode[chosen][bool(options.contestant)](options)
+
+
+if __name__ == "__main__":
+    main()

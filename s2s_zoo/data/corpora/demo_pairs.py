@@ -1,0 +1,98 @@
+"""What the corpora of pairs that are made on this machine have in common."""
+
+import abc
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2s_zoo.data.cache import cache_directory
+from s2s_zoo.data.corpora.base import PairCorpus
+from s2s_zoo.data.pairs import PairSequence, read_columns
+from s2s_zoo.errors import UserError, writing
+
+Texts = Mapping[str, Iterable[tuple[str, str]]]
+"""Source and target of each pair of each split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoPairs(PairCorpus):
+    """A corpus of pairs that is made in seconds, always the same.
+
+    Attributes:
+        version: raised with every change of what is made; in the folder's name.
+    """
+
+    licence: str = "unrestricted"
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    made_locally: bool = True
+    version: int = 1
+
+    @abc.abstractmethod
+    def make(self) -> Texts:
+        """Everything that is in the corpus.
+
+        Raises:
+            UserError: what it is made with is not installed.
+        """
+
+    def found_in(self, directory: Path) -> bool:
+        mark = directory / "VERSION"
+        return mark.is_file() and mark.read_bytes() == self._mark
+
+    def home(self) -> Path:
+        return cache_directory() / f"{self.name}-{self.version}"
+
+    def prepare(self, directory: Path | None = None, progress: bool = True) -> Path:
+        """Make the corpus unless it is there already.
+
+        It is made in a temporary folder that is renamed when complete: a killed
+        process leaves no half corpus, and of several processes one wins.
+        """
+        del progress
+        directory = directory or self.home()
+        if self.found_in(directory):
+            return directory
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise UserError(
+                f"{directory} exists and is not version {self.version} of {self.name}: "
+                "name a new or an empty directory"
+            )
+        texts = self.make()
+        with writing(directory):
+            directory.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(
+                dir=directory.parent, prefix=f".{directory.name}-"
+            ) as temporary:
+                self._put(texts, Path(temporary) / "corpus", directory)
+        return directory
+
+    def read_pairs(
+        self, split: str, directory: Path, source: str, target: str
+    ) -> PairSequence:
+        self.check_split(split)
+        if not self.found_in(directory):
+            raise UserError(
+                f"{directory} does not hold version {self.version} of {self.name}: "
+                f"make it with `s2s-zoo data prepare {self.name}`"
+            )
+        swapped = len(self.languages) > 1 and source == self.languages[1]
+        return read_columns(directory / f"{split}.tsv", swapped)
+
+    @property
+    def _mark(self) -> bytes:
+        return f"{self.name} {self.version}\n".encode()
+
+    def _put(self, texts: Texts, made: Path, directory: Path) -> None:
+        made.mkdir()
+        for split, pairs in texts.items():
+            lines = "".join(f"{source}\t{target}\n" for source, target in pairs)
+            path = made / f"{split}.tsv"
+            path.write_text(lines, encoding="utf-8", newline="\n")
+        (made / "VERSION").write_bytes(self._mark)
+        try:
+            os.replace(made, directory)
+        except OSError:
+            if not self.found_in(directory):  # else another process was faster
+                raise

@@ -1,0 +1,275 @@
+"""The Transformer's decoder (Vaswani et al., 2017, https://arxiv.org/abs/1706.03762)."""
+
+from functools import partial
+from typing import Any, NamedTuple, Unpack
+
+import keras
+from keras import ops
+
+from s2s_zoo.decoders.base import AutoregressiveDecoder, shifted_right
+from s2s_zoo.layers.attention import CrossAttention, KeysValues, SelfAttention, times
+from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.layers.embedding import TokenEmbedding
+from s2s_zoo.layers.transformer import (
+    FeedForward,
+    Sublayer,
+    normalization,
+    sinusoids,
+)
+from s2s_zoo.typing import DecoderState, EncoderOutput, LayerKwargs, Shape, Tensor
+from s2s_zoo.vocabulary import PAD
+
+
+class Memory(NamedTuple):
+    """What the blocks attend to: projected once per source, and its mask (B, T)."""
+
+    projected: tuple[KeysValues, ...]
+    mask: Tensor
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class TransformerDecoder(AutoregressiveDecoder):
+    """Causal self-attention, attention to the memory, and feed-forward blocks.
+
+    Args:
+        vocabulary_size: V.
+        width: of the model and of the embeddings.
+        layers: blocks.
+        heads: of each attention.
+        hidden: width inside the feed-forward layers.
+        dropout: of the sublayers' outputs and of the embedded target.
+        attention_dropout: of attention weights.
+        relu_dropout: inside the feed-forward layers.
+        norm: "layer", "layer_l1" or "batch".
+        epsilon: of the normalization.
+        tie_source: the table of the source's tokens is the target's too.
+        tie_output: the table of the target's tokens scores them too.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        width: int,
+        layers: int,
+        heads: int,
+        hidden: int,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.1,
+        relu_dropout: float = 0.1,
+        norm: str = "layer",
+        epsilon: float = 1e-6,
+        tie_source: bool = True,
+        tie_output: bool = True,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.width = width
+        self.layers = layers
+        self.heads = heads
+        self.hidden = hidden
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.relu_dropout = relu_dropout
+        self.norm = norm
+        self.epsilon = epsilon
+        self.tie_source = tie_source
+        self.tie_output = tie_output
+        policy = self.dtype_policy
+        if not tie_source:
+            self.embedding = TokenEmbedding(
+                vocabulary_size, width, scaled=True, name="embedding"
+            )
+        self.drop = keras.layers.Dropout(dropout, dtype=policy, name="drop")
+        self.blocks = [
+            DecoderBlock(
+                *(width, heads, hidden, dropout, attention_dropout, relu_dropout),
+                *(norm, epsilon),
+                dtype=policy,
+                name=f"block_{i}",
+            )
+            for i in range(layers)
+        ]
+        self.normalization = normalization(norm, epsilon, policy)
+
+    @property
+    def shares_source(self) -> bool:
+        return self.tie_source
+
+    def share(self, embedding: TokenEmbedding) -> None:
+        self.embedding = embedding
+
+    def build(self, memory_shape: EncoderOutput, *_: Shape) -> None:
+        if not self.tie_source:
+            self.embedding.build()
+        shape = (None, None, self.width)
+        for block in self.blocks:
+            block.build(shape, memory_shape[0])
+        self.normalization.build(shape)
+        if not self.tie_output:
+            self.output_kernel = self.add_weight(
+                shape=(self.width, self.vocabulary_size), name="output_kernel"
+            )
+
+    def call(
+        self,
+        targets: Tensor | None,
+        memory: EncoderOutput,
+        training: bool | None = None,
+    ) -> Tensor:
+        return self._score(self._read(targets, memory, training)[0])
+
+    def alignment(self, targets: Tensor, memory: EncoderOutput) -> Tensor:
+        """Mean over the heads of the last block but one.
+
+        It aligns best (Garg et al., 2019, https://arxiv.org/abs/1909.02074, 3.1).
+        """
+        weights = self._read(targets, memory)[1]
+        return ops.mean(weights[max(0, self.layers - 2)], axis=1)
+
+    def _read(
+        self, targets: Tensor, memory: EncoderOutput, training: bool | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
+        """States (B, U, D) after the blocks, and the attention weights of each."""
+        mask = ops.not_equal(targets, PAD)
+        x = self._embed(shifted_right(targets), ops.arange(ops.shape(targets)[1]))
+        x = self.drop(x, training=training)
+        prepared = self._prepare(memory)
+        weights = []
+        for block, projected in zip(self.blocks, prepared.projected, strict=True):
+            x, attended = block(x, mask, projected, prepared.mask, training=training)
+            weights.append(attended)
+        return self.normalization(x, mask, training=training), weights
+
+    def _embed(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        x = self.embedding(tokens) + sinusoids(positions, self.width)
+        return ops.cast(x, self.compute_dtype)
+
+    def _prepare(self, memory: EncoderOutput) -> Memory:
+        values = ops.cast(memory.sequence, self.compute_dtype)
+        keys = values if memory.keys is None else memory.keys
+        keys = ops.cast(keys, self.compute_dtype)
+        projected = (block.attention.project(keys, values) for block in self.blocks)
+        return Memory(tuple(projected), memory.mask)
+
+    def _score(self, x: Tensor) -> Tensor:
+        if self.tie_output:
+            return self.embedding.logits(x)
+        return ops.cast(times(x, self.output_kernel), "float32")
+
+    def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:
+        prepared = self._prepare(memory)
+        rows = ops.shape(memory.mask)[0] * beams
+        cache = tuple(block.self_attention.empty(rows, length) for block in self.blocks)
+        return DecoderState(cache, prepared, ops.convert_to_tensor(0, "int32"))
+
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        x = self._embed(tokens, state.position)
+        caches = []
+        for i, block in enumerate(self.blocks):
+            x, cache = block.step(
+                x,
+                state.cache[i],
+                state.memory.projected[i],
+                state.memory.mask,
+                state.position,
+            )
+            caches.append(cache)
+        x = self.normalization(x, None)
+        return self._score(x), DecoderState(
+            tuple(caches), state.memory, state.position + 1
+        )
+
+    @staticmethod
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        return {"decoder.width": 8, "decoder.heads": 2, "decoder.hidden": 12}
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class DecoderBlock(ZooLayer):
+    """One block; arguments as those of `TransformerDecoder`."""
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.1,
+        relu_dropout: float = 0.1,
+        norm: str = "layer",
+        epsilon: float = 1e-6,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+        self.heads = heads
+        self.hidden = hidden
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.relu_dropout = relu_dropout
+        self.norm = norm
+        self.epsilon = epsilon
+        policy = self.dtype_policy
+        frame = partial(Sublayer, norm, epsilon, dropout, dtype=policy)
+        self.around_self_attention = frame(name="around_self_attention")
+        self.self_attention = SelfAttention(
+            width, heads, attention_dropout, True, dtype=policy, name="self_attention"
+        )
+        self.around_attention = frame(name="around_attention")
+        self.attention = CrossAttention(
+            width, heads, attention_dropout, dtype=policy, name="attention"
+        )
+        self.around_feed_forward = frame(name="around_feed_forward")
+        self.feed_forward = FeedForward(
+            width, hidden, relu_dropout, dtype=policy, name="feed_forward"
+        )
+
+    def build(self, input_shape: Shape, memory_shape: Shape, *_: Shape) -> None:
+        for layer in (
+            *(self.around_self_attention, self.self_attention, self.around_attention),
+            *(self.around_feed_forward, self.feed_forward),
+        ):
+            layer.build(input_shape)
+        self.attention.build(input_shape, memory_shape)
+
+    def call(
+        self,
+        x: Tensor,
+        mask: Tensor,
+        memory: KeysValues,
+        memory_mask: Tensor,
+        training: bool | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """(B, U, W) from `x` (B, U, W), and the weights (B, N, U, T) given `memory`.
+
+        Later positions are never read, so that `mask` (B, U) matters to batch
+        normalization alone.
+        """
+        y = self.around_self_attention.before(x, mask, training)
+        everywhere = ops.ones_like(mask)
+        y = self.self_attention(y, everywhere, training=training)
+        x = self.around_self_attention.after(x, y, training)
+        y = self.around_attention.before(x, mask, training)
+        y, weights = self.attention(y, memory, memory_mask, training=training)
+        x = self.around_attention.after(x, y, training)
+        y = self.around_feed_forward.before(x, mask, training)
+        y = self.feed_forward(y, training=training)
+        return self.around_feed_forward.after(x, y, training), weights
+
+    def step(
+        self,
+        x: Tensor,
+        cache: KeysValues,
+        memory: KeysValues,
+        memory_mask: Tensor,
+        position: Tensor,
+    ) -> tuple[Tensor, KeysValues]:
+        """(R, W) after one position `x` (R, W), and the cache after it."""
+        y = self.around_self_attention.before(x, None)
+        y, cache = self.self_attention.step(y, cache, position)
+        x = self.around_self_attention.after(x, y)
+        y = self.around_attention.before(x, None)
+        x = self.around_attention.after(x, self.attention.step(y, memory, memory_mask))
+        y = self.around_feed_forward.before(x, None)
+        return self.around_feed_forward.after(x, self.feed_forward(y)), cache

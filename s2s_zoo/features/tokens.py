@@ -1,0 +1,60 @@
+"""Text to encoder input: a row of a table for each token."""
+
+from functools import partial
+from typing import Any, Unpack
+
+import keras
+from keras import ops
+
+from s2s_zoo.features.base import Features
+from s2s_zoo.layers.embedding import TokenEmbedding
+from s2s_zoo.layers.masking import apply_mask, sequence_mask
+from s2s_zoo.typing import LayerKwargs, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class TokenFeatures(Features):
+    """Embedded source tokens.
+
+    Args:
+        vocabulary_size: V, tokens of the source.
+        width: D.
+        deviation: standard deviation of the table at the start, None for D^-½.
+        scaled: multiply rows by √D.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        width: int,
+        deviation: float | None = None,
+        scaled: bool = False,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        self.vocabulary_size = vocabulary_size
+        self.width = width
+        self.deviation = deviation
+        self.scaled = scaled
+        self.num_features = width
+        self.embedding = TokenEmbedding(
+            vocabulary_size, width, deviation, scaled, name="embedding"
+        )
+
+    def build(self, *_: Shape) -> None:
+        self.embedding.build()
+        self.built = True
+
+    def call(
+        self, source: Tensor, lengths: Tensor, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, T, D) rows of `source` (B, T) int32, and their mask (B, T)."""
+        mask = sequence_mask(lengths, ops.shape(source)[1])
+        return apply_mask(self.embedding(source), mask), mask
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        return lengths
+
+    @staticmethod
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        return {"features.width": 8}

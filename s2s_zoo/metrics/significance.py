@@ -1,0 +1,82 @@
+"""Whether two systems differ: the paired bootstrap test.
+
+Both systems are measured on the same draws of examples, so that what is hard for
+both cancels. Koehn, "Statistical significance tests for machine translation
+evaluation" (EMNLP 2004), section 4; the two-sided p value under the hypothesis of no
+difference by shifting, Riezler & Maxwell, "On some pitfalls in automatic evaluation
+and significance testing for MT" (2005), figure 2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2s_zoo.metrics.bootstrap import LEVEL, SAMPLES, Pooled, middle
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far the second system is from the first: second minus first.
+
+    Attributes:
+        low: lower end of the 95 % interval.
+        mean: the difference measured on all examples.
+        high: upper end of the interval.
+        p_value: how often chance alone makes a difference at least this large.
+    """
+
+    low: float
+    mean: float
+    high: float
+    p_value: float
+
+
+def paired_bootstrap(
+    first: Pooled,
+    second: Pooled,
+    *,
+    seed: int,
+    samples: int = SAMPLES,
+    level: float = LEVEL,
+) -> Difference:
+    """Test whether two systems differ in a metric.
+
+    `(1 + k) / (1 + samples)` is the p value, where in k of the samples the difference
+    is at least as far from the mean of all samples as the measured one is from zero.
+
+    Args:
+        first: metric of one system.
+        second: metric of the other on the same examples in the same order.
+        seed: the same seed draws the same examples.
+
+    Raises:
+        ValueError: no examples, not as many of both, or `level` outside 0 to 1.
+    """
+    if len(first.rows) != len(second.rows):
+        raise ValueError(
+            f"{len(first.rows)} examples do not pair with {len(second.rows)}"
+        )
+    measured = second.value - first.value
+    drawn = second.resample(seed=seed, samples=samples)
+    drawn = drawn - first.resample(seed=seed, samples=samples)
+    by_chance = np.abs(drawn - drawn.mean()) >= abs(measured)
+    p_value = (1 + int(by_chance.sum())) / (1 + samples)
+    low, high = middle(drawn, level)
+    return Difference(low, measured, high, p_value)
+
+
+def paired_tests(
+    first: Mapping[str, Pooled], second: Mapping[str, Pooled], *, seed: int
+) -> dict[str, Difference]:
+    """`paired_bootstrap` of every metric by name.
+
+    Raises:
+        ValueError: as there, or the metrics have different names.
+    """
+    if first.keys() != second.keys():
+        raise ValueError(f"{sorted(first)} cannot be compared with {sorted(second)}")
+    return {
+        name: paired_bootstrap(measure, second[name], seed=seed)
+        for name, measure in first.items()
+    }

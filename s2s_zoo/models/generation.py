@@ -1,0 +1,33 @@
+"""From sources to tokens: an encoder, and a search over the steps of a decoder."""
+
+from typing import TYPE_CHECKING
+
+from keras import ops
+
+from s2s_zoo.search.options import Search
+from s2s_zoo.search.search import search
+from s2s_zoo.typing import Tensor
+
+if TYPE_CHECKING:
+    from s2s_zoo.models.seq2seq import Seq2Seq
+
+
+def generate_tokens(
+    model: "Seq2Seq", inputs: dict[str, Tensor], options: Search
+) -> dict[str, Tensor]:
+    """Write a target for each source, free-running.
+
+    Args:
+        model: with an autoregressive decoder.
+        inputs: `source` and `source_lengths`, as `Seq2Seq.call` takes them.
+        options: how to search.
+
+    Returns:
+        The fields of `s2s_zoo.search.result.SearchResult` by name.
+    """
+    memory = model.encode(inputs, training=False)
+    lengths = ops.cast(inputs["source_lengths"], "int32")
+    size = options.size(ops.shape(inputs["source"])[1])
+    state = model.decoder.start(memory, options.rows, size + 1)
+    found = search(model.decoder.step, state, options, lengths, size=size)
+    return found._asdict()

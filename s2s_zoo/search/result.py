@@ -1,0 +1,41 @@
+"""What a search over the steps of a decoder gives."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+from keras import ops
+
+from s2s_zoo.typing import DecoderState, Tensor
+
+Step: TypeAlias = Callable[[Tensor, DecoderState], tuple[Tensor, DecoderState]]
+"""Reads (R,) int32 tokens; gives (R, V) float32 logits of the next, and the state."""
+
+
+class SearchResult(NamedTuple):
+    """K texts of each of B sources.
+
+    Attributes:
+        tokens: (B, K, size) int32, -1 after the last token; no end token.
+        lengths: (B, K) int32 number of tokens.
+        scores: (B, K) float32 length-penalized log-probabilities; -inf where there
+            are fewer than K texts.
+        log_probabilities: (B, K) float32 natural logarithm of the probability the
+            model gives the tokens and the end after them.
+        finished: (B, K) bool, False where the text ends because it may be no longer.
+    """
+
+    tokens: Tensor
+    lengths: Tensor
+    scores: Tensor
+    log_probabilities: Tensor
+    finished: Tensor
+
+
+def penalty(length: Tensor, alpha: float) -> Tensor:
+    """((5 + length) / 6)^α, float32; Wu et al., 2016, equation 14 without coverage.
+
+    Args:
+        length: int32 tokens, the end token among them.
+        alpha: α, 0 for no penalty.
+    """
+    return ops.power((5.0 + ops.cast(length, "float32")) / 6.0, alpha)

@@ -1,0 +1,153 @@
+"""Every decoder that writes token by token: stepping, beams, alignment, neighbours."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from s2s_zoo.decoders.base import AutoregressiveDecoder
+from s2s_zoo.registry import PRESETS
+from s2s_zoo.search.options import Search
+from s2s_zoo.typing import EncoderOutput
+from s2s_zoo.vocabulary import END, PAD, START
+from tests.gradients import compiled
+from tests.tiny import batch_of
+
+NAMES = [
+    name
+    for name in PRESETS.names()
+    if issubclass(PRESETS.get(name).decoder.func, AutoregressiveDecoder)
+]
+BUILT = {}
+BEAMS = 3
+
+
+@pytest.fixture(params=NAMES)
+def model(request):
+    """The scaled model of a preset in float32, every weight drawn."""
+    if request.param not in BUILT:
+        settings = {"recipe.precision": "float32", "task.vocabulary": 11}
+        preset = PRESETS.get(request.param).scaled().with_settings(settings)
+        keras.utils.set_random_seed(1)
+        model = preset.build()
+        rng = np.random.default_rng(1)
+        for variable in model.trainable_variables:
+            noise = rng.normal(0, 0.2, variable.shape)
+            variable.assign(ops.convert_to_numpy(variable) + noise.astype("float32"))
+        BUILT[request.param] = model, batch(preset)
+    return BUILT[request.param]
+
+
+def batch(preset):
+    inputs, _ = batch_of(preset)
+    rng = np.random.default_rng(2)
+    lengths = np.array([7, 3, 1], "int32")
+    source = rng.integers(4, 11, (3, 7)).astype("int32")
+    source *= np.arange(7) < lengths[:, None]
+    target = rng.integers(4, 11, (3, 5)).astype("int32")
+    return inputs | {"source": source, "source_lengths": lengths, "target": target}
+
+
+def numbers(function, *arguments):
+    found = compiled(function)(*arguments)
+    return keras.tree.map_structure(ops.convert_to_numpy, found)
+
+
+def test_stepping_gives_what_teacher_forcing_gives(model):
+    model, inputs = model
+    target = inputs["target"]
+
+    def forced(inputs):
+        return model(inputs, training=False)["logits"]
+
+    def stepped(inputs):
+        memory = model.encode(inputs, training=False)
+        state = model.decoder.start(memory, BEAMS, target.shape[1])
+        read = np.repeat(np.insert(target, 0, START, axis=1), BEAMS, axis=0)
+        logits = []
+        for u in range(target.shape[1]):
+            scores, state = model.decoder.step(ops.convert_to_tensor(read[:, u]), state)
+            logits.append(scores)
+        return ops.stack(logits, axis=1)
+
+    expected = np.repeat(numbers(forced, inputs), BEAMS, axis=0)
+    np.testing.assert_allclose(numbers(stepped, inputs), expected, atol=2e-5)
+
+
+def test_later_tokens_are_not_read(model):
+    model, inputs = model
+    changed = inputs["target"].copy()
+    changed[:, 3] = 15 - changed[:, 3]
+
+    def forced(inputs):
+        return model(inputs, training=False)["logits"]
+
+    before = numbers(forced, inputs)
+    after = numbers(forced, inputs | {"target": changed})
+    np.testing.assert_allclose(after[:, :4], before[:, :4], atol=1e-5)
+    assert np.abs(after[:, 4] - before[:, 4]).max() > 1e-4
+
+
+def test_alignment_is_shared_among_the_real_frames(model):
+    model, inputs = model
+
+    def align(inputs):
+        memory = model.encode(inputs, training=False)
+        target = ops.convert_to_tensor(inputs["target"])
+        return model.decoder.alignment(target, memory)
+
+    weights = numbers(align, inputs)
+    real = np.arange(7) < inputs["source_lengths"][:, None]
+    assert weights.shape == (3, 5, 7)
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-5)
+    np.testing.assert_allclose(weights.sum(1)[~real], 0, atol=1e-6)
+
+
+def test_a_sentence_alone_is_written_as_in_any_batch(model):
+    model, inputs = model
+    found = {}
+    for beam in (1, 4):
+        model.search_with(Search(beam=beam, n_best=beam, length_extra=4))
+        both = inputs["source"], inputs["source_lengths"]
+        together = write(model, *both)
+        for row, length in enumerate(inputs["source_lengths"]):
+            alone = write(
+                model, both[0][row : row + 1, :length], both[1][row : row + 1]
+            )
+            assert [alone[0][0][0]] == [together[row][0][0]]
+            np.testing.assert_allclose(alone[0][0][1], together[row][0][1], atol=1e-4)
+        found[beam] = [texts[0] for texts in together]
+    for tokens, _ in found[1] + found[4]:
+        assert not {PAD, END, START} & set(tokens)
+
+
+def write(model, source, lengths):
+    """Tokens and score of each text of each source."""
+    inputs = {"source": source, "source_lengths": lengths}
+    result = keras.tree.map_structure(
+        ops.convert_to_numpy, model.predict_on_batch(inputs)
+    )
+    rows = zip(result["tokens"], result["lengths"], result["scores"], strict=True)
+    return [
+        [(tuple(t[:n].tolist()), s) for t, n, s in zip(*row, strict=True)]
+        for row in rows
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reads_the_memory_of_any_encoder(name):
+    """Of another width, with neither state nor keys, and of no frames at all."""
+    preset = PRESETS.get(name).scaled()
+    keywords = {**preset.decoder.keywords, "tie_source": False}
+    decoder = preset.decoder.func(**keywords, vocabulary_size=11)
+    decoder.build(EncoderOutput((None, None, 6), (None, None)))
+    rng = np.random.default_rng(0)
+    sequence = rng.normal(size=(2, 4, 6)).astype("float32")
+    mask = np.array([[True] * 4, [False] * 4])
+    sequence *= mask[..., None]
+    target = rng.integers(4, 11, (2, 3)).astype("int32")
+    memory = EncoderOutput(ops.convert_to_tensor(sequence), ops.convert_to_tensor(mask))
+    logits = decoder(ops.convert_to_tensor(target), memory)
+    assert tuple(logits.shape) == (2, 3, 11)
+    assert np.isfinite(ops.convert_to_numpy(logits)).all()

@@ -1,0 +1,96 @@
+"""Parameters of the translation presets, by hand from the papers' layers."""
+
+import pytest
+
+from s2s_zoo.registry import PRESETS
+
+V = 32768
+
+
+def transformer(width, hidden, norm=2, vocabulary=V, layers=6):
+    """Attention is four square matrices, a norm `norm` vectors, one shared table."""
+    attention, feed_forward = 4 * width**2, 2 * width * hidden + hidden + width
+    encoder = attention + feed_forward + 2 * norm * width
+    decoder = 2 * attention + feed_forward + 3 * norm * width
+    finals = 2 * norm * width
+    return vocabulary * width + layers * (encoder + decoder) + finals
+
+
+def lstm(inputs, units):
+    return 4 * units * (inputs + units + 1)
+
+
+def recurrent_encoder(width, units, layers, bidirectional):
+    total, size = 0, width
+    for i in range(layers):
+        directions = 2 if i < bidirectional else 1
+        total += directions * lstm(size, units)
+        size = directions * units
+    return total
+
+
+def attention_decoder(width, units, layers, memory, depth, bridged):
+    """`bridged` are the widths of encoder states that pass a dense layer, twice."""
+    total = lstm(width + memory, units) + (layers - 1) * lstm(units + memory, units)
+    total += units * depth + memory * depth + 2 * depth + 1
+    return total + sum(2 * (size * units + units) for size in bridged)
+
+
+def weight_normalized(inputs, outputs, window=1):
+    return window * inputs * outputs + 2 * outputs
+
+
+def convs2s_stack(channels, kernels, width):
+    total, size = weight_normalized(width, channels[0]), channels[0]
+    for filters, kernel in zip(channels, kernels, strict=True):
+        total += weight_normalized(size, 2 * filters, kernel)
+        if size != filters:
+            total += weight_normalized(size, filters)
+        size = filters
+    return total + weight_normalized(size, width)
+
+
+def convs2s():
+    channels, kernels = (512,) * 9 + (1024,) * 4 + (2048,) * 2, (3,) * 13 + (1,) * 2
+    stack = convs2s_stack(channels, kernels, 512)
+    attention = sum(
+        weight_normalized(c, 512) + weight_normalized(512, c) for c in channels
+    )
+    positions = 1024 * 512
+    return V * 512 + positions + 2 * stack + attention
+
+
+def gnmt():
+    decoder = attention_decoder(1024, 1024, 8, 1024, 1024, [2048])
+    return 2 * V * 1024 + recurrent_encoder(1024, 1024, 8, 1) + decoder + 2048 * V
+
+
+def gnmt_tied():
+    decoder = attention_decoder(80, 200, 8, 200, 1024, [400])
+    projection = 400 * 80
+    return 2 * V * 80 + recurrent_encoder(80, 200, 8, 1) + decoder + projection
+
+
+def nmt_rnn_small():
+    decoder = attention_decoder(512, 512, 2, 1024, 512, [1024, 1024])
+    return 2 * V * 512 + recurrent_encoder(512, 512, 2, 2) + decoder + 1536 * V
+
+
+@pytest.mark.parametrize(
+    ("name", "derived", "published"),
+    [
+        ("transformer_base", transformer(512, 2048), 60.9e6),
+        ("transformer_big", transformer(1024, 4096), 209.8e6),
+        ("transformer_nvgrad", transformer(1024, 4096), 209.8e6),
+        ("transformer_big_bn", transformer(1024, 4096, norm=0), None),
+        ("transformer_tiny", transformer(128, 256, vocabulary=10000, layers=4), None),
+        ("gnmt", gnmt(), None),
+        ("gnmt_tied", gnmt_tied(), None),
+        ("nmt_rnn_small", nmt_rnn_small(), None),
+        ("convs2s", convs2s(), None),
+    ],
+)
+def test_counts(name, derived, published):
+    assert PRESETS.get(name).parameters == derived
+    if published:
+        assert derived == pytest.approx(published, abs=0.05e6)

@@ -1,0 +1,321 @@
+"""Parallel text: alignment never shifts, and every fault is named with its line."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from s2s_zoo.data import lines as lines_module
+from s2s_zoo.data.lines import Lines
+from s2s_zoo.data.pairs import (
+    JoinedPairs,
+    Pair,
+    PairSequence,
+    PairView,
+    read_aligned,
+    read_columns,
+    read_json_lines,
+    read_tmx,
+)
+from s2s_zoo.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("S2S_ZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(params=["in memory", "stored"])
+def index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files are treated as large ones too, and read in tiny blocks."""
+    if request.param == "stored":
+        monkeypatch.setattr(lines_module, "INDEXED_BYTES", 0)
+        monkeypatch.setattr(lines_module, "_BLOCK", 7)
+
+
+def write(path: Path, content: bytes | str) -> Path:
+    data = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def texts(pairs: PairSequence) -> list[tuple[str, str]]:
+    return [(pair.source, pair.target) for pair in pairs]
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_aligned_files(tmp_path: Path, ending: str):
+    """Fault 16: what has a blank side is dropped and counted, nothing shifts."""
+    source = write(tmp_path / f"a.en{ending}", "one\n\nthree\nfour \t\n  \nsix")
+    target = write(tmp_path / f"a.de{ending}", "eins\nzwei\ndrei\n \t \r\n\nsechs\n")
+    pairs = read_aligned(source, target)
+    name = source.name
+    assert list(pairs) == [
+        Pair(f"{name}:1", "one", "eins"),
+        Pair(f"{name}:3", "three", "drei"),
+        Pair(f"{name}:6", "six", "sechs"),
+    ]
+    assert pairs[-1] == pairs[2] == Pair(f"{name}:6", "six", "sechs")
+    assert pairs.blank == 3
+    assert pairs.blank_names(2) == [f"{name}:2", f"{name}:4"]
+    with pytest.raises(IndexError):
+        pairs[3]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_unequal_line_counts(tmp_path: Path, end: str):
+    source = write(tmp_path / "a.en", "a\nb\nc" + end)
+    target = write(tmp_path / "a.de", "a\nb\n")
+    with pytest.raises(UserError, match=r"a\.en has 3 lines, .*a\.de has 2"):
+        read_aligned(source, target)
+
+
+LINE = st.text(
+    st.characters(exclude_characters="\0\n\r", exclude_categories=["Cs"]), max_size=9
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(LINE, max_size=30), st.sampled_from(["\n", "\r\n"]), st.integers(3, 40))
+def test_lines_are_those_of_the_text(tmp_path_factory, found, end, block):
+    path = write(tmp_path_factory.mktemp("lines") / "text", end.join([*found, ""]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines_module, "_BLOCK", block)
+        lines = Lines(path)
+    assert len(lines) == len(found)
+    expected = [f.removeprefix("\ufeff") if i == 0 else f for i, f in enumerate(found)]
+    assert lines.read(np.arange(len(found))) == expected
+    assert [lines.read([i])[0] for i in range(len(found))] == expected
+    assert lines.read(np.arange(0, len(found), 7)) == expected[::7]
+    blank = [all(character <= " " for character in line) for line in expected]
+    assert lines.blank.tolist() == blank
+
+
+@pytest.mark.usefixtures("index")
+def test_byte_order_mark_and_crlf(tmp_path: Path):
+    """Fault 15."""
+    source = write(tmp_path / "a.en", b"\xef\xbb\xbfone\r\ntwo\r\n")
+    target = write(tmp_path / "a.de", b"\xef\xbb\xbf\r\nzw\xc3\xb6i\r\n")
+    assert texts(read_aligned(source, target)) == [("two", "zwöi")]
+    assert Lines(source).read([0]) == ["one"]
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"fine\nfine \xc3\xa9\nb\xe9d\nx\n", r"a\.tsv:3: not UTF-8"),
+        (b"fine\tx\nlast \xc3", r"a\.tsv:2: not UTF-8: unexpected end"),
+        (b"surrogate\n\xed\xa0\x80\n", r"a\.tsv:2: not UTF-8"),
+        (b"a\tb\n\0\tb\n", r"a\.tsv:2: NUL byte"),
+        (b"a\tb\n\na b\n", r"a\.tsv:3: want source<TAB>target, received 1 columns"),
+        (b"a\tb\nc\td\te\n", r"a\.tsv:2: .* received 3 columns: 'c\\td\\te'"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path: Path, content: bytes, message: str):
+    with pytest.raises(UserError, match=message):
+        read_columns(write(tmp_path / "a.tsv", content))
+
+
+def test_columns(tmp_path: Path):
+    path = write(tmp_path / "a.tsv", "a\tb\n\nc\t\n \td\ne\tf\n")
+    pairs = read_columns(path)
+    assert list(pairs) == [Pair("a.tsv:1", "a", "b"), Pair("a.tsv:5", "e", "f")]
+    assert pairs.blank == 3
+    swapped = read_columns(path, swapped=True)
+    assert texts(swapped) == [("b", "a"), ("f", "e")]
+    assert swapped.identity != pairs.identity == read_columns(path).identity
+
+
+@pytest.mark.parametrize(
+    "keys", [("document", "summary"), ("prompt", "reply"), ("source", "target")]
+)
+def test_json_lines(tmp_path: Path, keys: tuple[str, str]):
+    rows = [("x", "y"), ("", "z"), ("ä\nb", "ü")]
+    lines = [json.dumps({**dict(zip(keys, row, strict=True)), "n": 1}) for row in rows]
+    path = write(tmp_path / "a.jsonl", "\n" + "\n".join(lines))
+    pairs = read_json_lines(path)
+    assert list(pairs) == [Pair("a.jsonl:2", "x", "y"), Pair("a.jsonl:4", "ä\nb", "ü")]
+    assert pairs.blank == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "2: not JSON"),
+        ("[" * 100_000, "2: not JSON"),
+        ("[1]", r"2: want an object, received '\[1\]'"),
+        ('{"source": "a"}', "2: 'target' must be text, received None"),
+        ('{"source": 3, "target": "b"}', "2: 'source' must be text, received 3"),
+        (r'{"source": "\ud800", "target": "b"}', "2: 'source' must be text"),
+        (r'{"source": "a", "target": "\u0000"}', "2: 'target' must be text"),
+    ],
+)
+def test_bad_json_lines_are_named(tmp_path: Path, line: str, message: str):
+    path = write(tmp_path / "a.jsonl", f'{{"source": "a", "target": "b"}}\n{line}\n')
+    with pytest.raises(UserError, match=rf"a\.jsonl:{message}"):
+        read_json_lines(path)
+
+
+@pytest.mark.parametrize("content", ["", '{"text": "a"}\n'])
+def test_json_lines_of_something_else(tmp_path: Path, content: str):
+    with pytest.raises(UserError, match="want objects with source,target or document,"):
+        read_json_lines(write(tmp_path / "a.jsonl", content))
+
+
+TMX = """<?xml version="1.0" encoding="UTF-8"?>
+<!DOCTYPE tmx SYSTEM "tmx14.dtd">
+<tmx version="1.4"><header srclang="en"/><body>
+<tu><tuv xml:lang="en-GB"><seg>Press <bpt i="1">&lt;b&gt;</bpt>OK<ept i="1">x</ept>
+ now</seg></tuv><tuv xml:lang="DE"><seg>Jetzt <hi>OK</hi> drücken</seg></tuv></tu>
+<tu><tuv xml:lang="en"><seg>alone</seg></tuv></tu>
+<tu><tuv lang="de"><seg>zwei &amp; drei</seg></tuv>
+<tuv lang="en"><note>n</note><seg>two &amp; three</seg></tuv></tu>
+</body></tmx>"""
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_translation_memory(tmp_path: Path, ending: str):
+    path = write(tmp_path / f"a.tmx{ending}", TMX)
+    name = path.name
+    pairs = read_tmx(path, "en", "de")
+    assert list(pairs) == [
+        Pair(f"{name}:1", "Press OK now", "Jetzt OK drücken"),
+        Pair(f"{name}:3", "two & three", "zwei & drei"),
+    ]
+    assert pairs.blank_names(5) == [f"{name}:2"]
+    assert texts(read_tmx(path, "de", "EN"))[1] == ("zwei & drei", "two & three")
+    with pytest.raises(
+        UserError, match="'en' and 'fr'; its languages are: de, en, en-"
+    ):
+        read_tmx(path, "en", "fr")
+
+
+BOMB = """<!DOCTYPE tmx [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>
+<tmx><body><tu><tuv lang="en"><seg>&b;</seg></tuv></tu></body></tmx>"""
+OUTSIDE = """<!DOCTYPE tmx [<!ENTITY a SYSTEM "file:///etc/passwd">]>
+<tmx><body><tu><tuv lang="en"><seg>&a;</seg></tuv></tu></body></tmx>"""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (BOMB, "refused: EntitiesForbidden"),
+        (OUTSIDE, "refused: EntitiesForbidden"),
+        (TMX[:-20], "not well-formed XML"),
+        ("<tu/>", "its languages are: none"),
+    ],
+)
+def test_bad_translation_memories(tmp_path: Path, content: str, message: str):
+    with pytest.raises(UserError, match=message):
+        read_tmx(write(tmp_path / "a.tmx", content), "en", "de")
+
+
+def test_damaged_or_missing_files(tmp_path: Path):
+    good = write(tmp_path / "a.tsv.gz", "a\tb\n" * 500).read_bytes()
+    (tmp_path / "cut.tsv.gz").write_bytes(good[:-10])
+    (tmp_path / "flip.tsv.gz").write_bytes(good[:-6] + b"\0" + good[-5:])
+    (tmp_path / "page.tsv.gz").write_bytes(b"<html>")
+    for name in ("cut", "flip", "page"):
+        with pytest.raises(UserError, match=rf"{name}\.tsv\.gz: damaged"):
+            read_columns(tmp_path / f"{name}.tsv.gz")
+    readers: list[Callable[[Path], object]] = [
+        read_columns,
+        read_json_lines,
+        lambda path: read_tmx(path, "en", "de"),
+    ]
+    for reader in readers:
+        with pytest.raises(UserError, match="none: cannot be read: No such file"):
+            reader(tmp_path / "none")
+
+
+def test_a_line_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Fault 17: memory is bounded."""
+    monkeypatch.setattr(lines_module, "MAX_LINE_BYTES", 1 << 20)
+    monkeypatch.setattr(lines_module, "_BLOCK", 1 << 18)
+    path = write(tmp_path / "a.tsv", b"x" * (3 << 20))
+    with pytest.raises(UserError, match="a line of more than 1 MiB; is it text"):
+        read_columns(path)
+
+
+def test_a_file_that_shrinks(tmp_path: Path):
+    path = write(tmp_path / "a.tsv", "a\tb\n" * 9)
+    pairs = read_columns(path)
+    os.truncate(path, 10)
+    with pytest.raises(UserError, match=r"a\.tsv: has changed since"):
+        pairs[8]
+
+
+@pytest.fixture
+def hundred(tmp_path: Path) -> PairSequence:
+    return read_columns(
+        write(tmp_path / "h.tsv", "".join(f"s{i}\tt{i}\n" for i in range(100)))
+    )
+
+
+def test_views(hundred: PairSequence):
+    view = hundred[10:90:3]
+    assert list(view) == list(hundred)[10:90:3]
+    assert list(view[::-1]) == list(hundred)[10:90:3][::-1]
+    assert isinstance(view[2:5], PairView)
+    assert view[2:5].base is hundred
+    assert view.identity != hundred.identity
+    assert view.identity == hundred[10:90:3].identity
+    shuffled = np.random.default_rng(0).permutation(100)
+    assert list(PairView(hundred, shuffled)) == [hundred[i] for i in shuffled.tolist()]
+    assert list(hundred[5:5]) == []
+
+
+def test_joined(tmp_path: Path, hundred: PairSequence):
+    other = read_columns(write(tmp_path / "o.tsv", "x\ty\n\nz\tw\n"))
+    joined = JoinedPairs([other, hundred[:50], other])
+    expected = [*other, *list(hundred)[:50], *other]
+    assert list(joined) == expected
+    assert [joined[i] for i in range(len(joined))] == expected
+    assert joined.blank == 2
+    assert joined.blank_names(9) == ["o.tsv:2", "o.tsv:2"]
+    assert list(joined[1:53:17]) == expected[1:53:17]
+
+
+def test_identity_follows_the_content(tmp_path: Path, hundred: PairSequence):
+    same = write(tmp_path / "same.tsv", (tmp_path / "h.tsv").read_bytes())
+    assert read_columns(same).identity == hundred.identity
+    other = write(tmp_path / "h.tsv", same.read_bytes().replace(b"s5\t", b"s7\t"))
+    assert read_columns(other).identity != hundred.identity
+
+
+def test_a_damaged_index_is_made_anew(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lines_module, "INDEXED_BYTES", 0)
+    path = write(tmp_path / "a.tsv", "".join(f"s{i}\tt{i}\n" for i in range(100)))
+    expected = list(read_columns(path))
+    stored = sorted(cache.glob("*/*/*.npy"))
+    assert [file.name for file in stored] == ["blank.npy", "starts.npy", "kept.npy"]
+    for file in stored:
+        content = bytearray(file.read_bytes())
+        content[-3] ^= 1
+        file.unlink()
+        file.write_bytes(content)
+        assert list(read_columns(path)) == expected
+    for file in stored:
+        file.unlink()
+        assert list(read_columns(path)) == expected
+
+
+def test_a_stored_index_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(lines_module, "INDEXED_BYTES", 0)
+    path = write(tmp_path / "a.tsv", "a\tb\n" * 9)
+    expected = list(read_columns(path))
+    monkeypatch.setattr(lines_module, "_index", None)
+    assert list(read_columns(path)) == expected

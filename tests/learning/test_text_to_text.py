@@ -1,0 +1,27 @@
+"""Every encoder with every decoder learns to write letters backwards."""
+
+import pytest
+
+from s2s_zoo.workflows.evaluate import evaluate
+from s2s_zoo.workflows.train import train
+from tests.text_corpus import SMALL, write_pairs
+
+RECURRENT = {"encoder.units": 32, "decoder.units": 48}
+CONVOLUTIONAL = {"encoder.channels": (48,) * 3, "decoder.channels": (48,) * 3}
+WIDTHS = {"features.width": 32, "decoder.width": 32}
+FAMILIES = {
+    "reversal_rr": RECURRENT | WIDTHS,
+    "reversal_cc": CONVOLUTIONAL | WIDTHS | {"decoder.out_width": 32},
+    "reversal_tt": {**WIDTHS, "encoder.width": 32, "encoder.hidden": 64}
+    | {"decoder.hidden": 64, "encoder.heads": 4, "decoder.heads": 4},
+}
+RECIPE = {"recipe.epochs": 30, "recipe.validate_every": 100_000}
+
+
+@pytest.mark.parametrize("preset", FAMILIES)
+def test_reverses_sequences_it_has_not_seen(preset, tmp_path):
+    corpus = write_pairs(tmp_path / "corpus", train=1500, validation=60)
+    settings = {**SMALL, **RECIPE, **FAMILIES[preset]}
+    train(preset=preset, data=str(corpus), run_dir=tmp_path / "run", settings=settings)
+    measured = evaluate(run=tmp_path / "run", split="validation")
+    assert measured.metrics["exact_match"] > 0.9

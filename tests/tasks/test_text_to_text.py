@@ -1,0 +1,168 @@
+"""Raw text in, raw text out: tokenizers, order, blanks, measures, pictures."""
+
+import keras
+import numpy as np
+import pytest
+
+from s2s_zoo.data.pairs import Pair
+from s2s_zoo.errors import UserError
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.registry import PRESETS
+from s2s_zoo.search.options import Search
+from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.tasks.text_to_text import TextToText
+from s2s_zoo.vocabulary import END, PAD
+from tests.text_corpus import SMALL
+
+PAIRS = [
+    Pair("1", "a b c d e f g h", "h g f e d c b a"),
+    Pair("2", "a b", "b a"),
+    Pair("3", "c d e", "e d c"),
+]
+
+
+@pytest.fixture(scope="module")
+def task():
+    return TextToText(tokenizer="word", vocabulary=12, measure="exact").fit(PAIRS)
+
+
+@pytest.fixture(scope="module")
+def model(task):
+    keras.utils.set_random_seed(0)
+    preset = PRESETS.get("transformer_tiny").scaled().with_settings(SMALL)
+    model = preset.build()
+    model.task = task
+    return model
+
+
+def test_a_tokenizer_is_learned_and_travels_in_the_preset(model, tmp_path):
+    model.save_to_preset(tmp_path)
+    assert (tmp_path / "assets" / "joint.model").is_file()
+    again = Seq2Seq.from_preset(tmp_path)
+    assert again.task == model.task
+    assert again.generate(["a b c"]) == model.generate(["a b c"])
+
+
+def test_separate_tokenizers_are_two_files():
+    pairs = [Pair("1", "a b c", "x y z"), Pair("2", "b c", "y z")]
+    apart = TextToText(tokenizer="word", vocabulary=7, joint=False).fit(pairs)
+    assert sorted(apart.assets()) == ["source.model", "target.model"]
+    assert TextToText(joint=False).with_assets(apart.assets()).tokenizers is not None
+    assert apart.source_arguments == {"vocabulary_size": 7}
+
+
+def test_a_given_tokenizer_is_used(task, tmp_path):
+    path = tmp_path / "mine.model"
+    path.write_bytes(task.assets()["joint.model"])
+    given = TextToText(tokenizer_file=str(path)).fit([Pair("1", "x", "y")])
+    assert given.assets() == task.assets()
+
+
+def test_a_vocabulary_too_large_is_answered_with_the_largest():
+    with pytest.raises(UserError, match=r"task.vocabulary = 500 .* is 12"):
+        TextToText(tokenizer="word", vocabulary=500).fit(PAIRS)
+
+
+def test_assets_of_other_names_are_refused(task):
+    with pytest.raises(UserError, match=r"joint.model, or source.model"):
+        TextToText().with_assets({"other.model": task.assets()["joint.model"]})
+
+
+def test_a_model_without_tokenizer_says_so(model):
+    with pytest.raises(UserError, match="no tokenizer yet"):
+        TextToText().generate(model, ["a"])
+
+
+def test_outputs_keep_the_order_of_their_inputs(model):
+    lines = ["a b c d e f g h", "b", "", "c d e", "  ", "a b"]
+    together = model.generate(lines)
+    assert together[2] == together[4] == ""
+    for line, text in zip(lines, together, strict=True):
+        assert model.generate([line]) == [text]
+
+
+def test_the_n_best_have_falling_scores(model, task):
+    (found,) = task.infer(model, ["a b c"], "beam=4,n_best=3,length_extra=5")
+    scores = [text["score"] for text in found["n_best"]]
+    assert scores == sorted(scores, reverse=True)
+    assert found["output"] == found["n_best"][0]["text"]
+    assert found["score"] == scores[0]
+    assert len({text["text"] for text in found["n_best"]}) == 3
+
+
+def test_samples_follow_their_seed(model, task):
+    drawn = [
+        task.infer(model, ["a b c d"], f"temperature=2,n_best=5,seed={seed}")[0]
+        for seed in (1, 1, 2)
+    ]
+    texts = [[text["text"] for text in d["n_best"]] for d in drawn]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_lengths_are_bounded(model):
+    (short,) = model.generate(["a b c"], max_length=2)
+    (long,) = model.generate(["a b c"], min_length=6)
+    assert len(short.split()) <= 2
+    assert len(long.split()) >= 6
+
+
+def test_an_unknown_search_setting_is_refused(model, task):
+    with pytest.raises(UserError, match="the keys are beam"):
+        task.infer(model, ["a"], "beams=3")
+
+
+def test_pairs_that_cannot_be_learned_from_are_set_aside(model, task):
+    long = Pair("4", " ".join("abcd" * 80), "a")
+    chosen = task.select(model, [*PAIRS, long], "data")
+    assert [pair.name for pair in chosen.usable] == ["1", "2", "3"]
+    assert chosen.dropped == {"longer than 256 tokens": ["4"]}
+    kept = task.select(model, [*PAIRS, long], "data", training=False).usable
+    assert len(kept) == 4
+    with pytest.raises(UserError, match="data: no usable pair among 1"):
+        task.select(model, [long], "data")
+
+
+def test_the_loss_is_the_cross_entropy_of_real_tokens():
+    """Uniform logits cost log V a token, less the floor of smoothing."""
+    task = TextToText(label_smoothing=0.0)
+    tokens = np.array([[5, 6, END, PAD], [7, END, PAD, PAD]], "int32")
+    logits = np.zeros((2, 4, 11), "float32")
+    logits[:, 3] = 1e4  # padding
+    loss = task.loss({"target": tokens}, {"logits": logits})
+    assert float(loss) == pytest.approx(np.log(11), rel=1e-6)
+    assert task.weight({}, {"target_lengths": np.array([3, 2])}) == 5
+
+
+def test_evaluation_is_free_running(model, task):
+    found = task.evaluate(model, PAIRS, 64, lambda _: None, "beam=2")
+    written = dict(zip([p.source for p in PAIRS], found.outputs, strict=True))
+    for source, (_, _, text) in written.items():
+        assert model.generate([source], beam=2) == [text]
+    right = np.mean([reference == text for _, reference, text in found.outputs])
+    assert found.metrics["exact_match"] == right
+    assert "beam:2" in found.signature
+
+
+def test_measures_by_name():
+    outputs = [("1", "the cat sat on the mat", "the cat sat on the mat")]
+    for measure, metric in (("translation", "bleu"), ("summary", "rouge_l")):
+        if measure == "summary":
+            pytest.importorskip("rouge_score", reason="the extra rouge")
+        found = TextToText(measure=measure)._measure(outputs, [(0.5, 6.0)], Search())
+        assert next(iter(found.metrics)) == metric
+        assert found.metrics[metric] == pytest.approx(100)
+        assert found.metrics["loss"] == 0.5
+
+
+def test_two_systems_are_compared(task):
+    right = [(str(i), "a b", "a b") for i in range(40)]
+    wrong = [(n, r, "b") for n, r, _ in right]
+    better, worse = (Evaluation({}, {}, 40, "", o) for o in (right, wrong))
+    found = task.paired_test(worse, better)["exact_match"]
+    assert found.mean == 1
+    assert found.p_value < 0.05
+
+
+def test_a_picture_of_the_alignment(model, task, tmp_path):
+    task.picture(model, task.as_example("a b c"), tmp_path / "alignment.png")
+    assert (tmp_path / "alignment.png").read_bytes().startswith(b"\x89PNG")
