@@ -188,7 +188,7 @@ class Preset:
         return preset
 
     def scaled(self) -> Self:
-        """The same topology with small widths, for tests."""
+        """The same kinds of layers, fewer and narrow, for tests."""
         settings: dict[str, Any] = {}
         for part in (self.features, self.encoder, self.decoder):
             layer: Any = part.func

@@ -21,6 +21,23 @@ def tiny_preset() -> Preset:
     )
 
 
+def topologies() -> list[str]:
+    """Names of presets, one for each kind of network they scale down to."""
+    kinds: dict[str, str] = {}
+    for name in PRESETS.names():
+        settings = PRESETS.get(name).scaled().settings()
+        parts = {
+            path: value
+            for path, value in settings.items()
+            if path.startswith(("features.", "encoder.", "decoder."))
+            and not path.endswith(("dropout", "epsilon"))
+        }
+        preset = PRESETS.get(name)
+        layers = (preset.features.func, preset.encoder.func, preset.decoder.func)
+        kinds.setdefault(f"{layers} {sorted(parts.items())}", name)
+    return sorted(kinds.values())
+
+
 def batch_of(preset: Preset) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Inputs and targets of a small batch of noise for any preset."""
     budget = 0.4 if preset.recipe.batch_seconds else 24

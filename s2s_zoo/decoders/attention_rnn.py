@@ -241,10 +241,10 @@ class AttentionRNNDecoder(AutoregressiveDecoder):
         )
 
     @staticmethod
-    def scaled_settings(decoder: partial[Any]) -> dict[str, Any]:
-        """Settings of a tiny decoder of the same topology."""
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
         settings = {"decoder.width": 8, "decoder.units": 8}
-        if decoder.keywords.get("attention_units"):
+        settings["decoder.layers"] = min(part.keywords["layers"], 2)
+        if part.keywords.get("attention_units"):
             settings["decoder.attention_units"] = 8
         return settings
 

@@ -10,7 +10,11 @@ from keras import ops
 from s2s_zoo.decoders.base import AutoregressiveDecoder, shifted_right
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
-from s2s_zoo.layers.gated_convolution import GatedConvolution, balanced_sum
+from s2s_zoo.layers.gated_convolution import (
+    GatedConvolution,
+    balanced_sum,
+    scaled_stack,
+)
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.layers.positions import LearnedPositions
 from s2s_zoo.layers.weight_normalization import WeightNormalizedDense
@@ -222,14 +226,9 @@ class ConvS2SDecoder(AutoregressiveDecoder):
         return logits, DecoderState(cache, state.memory, state.position + 1)
 
     @staticmethod
-    def scaled_settings(decoder: partial[Any]) -> dict[str, Any]:
-        """Settings of a tiny decoder of the same topology."""
-        channels = decoder.keywords["channels"]
-        return {
-            "decoder.width": 8,
-            "decoder.out_width": 8,
-            "decoder.channels": tuple(8 * size // min(channels) for size in channels),
-        }
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        widths = {"decoder.width": 8, "decoder.out_width": 8}
+        return widths | scaled_stack(part, "decoder")
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

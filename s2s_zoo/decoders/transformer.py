@@ -182,7 +182,8 @@ class TransformerDecoder(AutoregressiveDecoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        return {"decoder.width": 8, "decoder.heads": 2, "decoder.hidden": 12}
+        sizes = {"width": 8, "layers": 2, "heads": 2, "hidden": 12}
+        return {f"decoder.{name}": size for name, size in sizes.items()}
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

@@ -8,7 +8,11 @@ import keras
 from keras import ops
 
 from s2s_zoo.encoders.base import Encoder
-from s2s_zoo.layers.gated_convolution import GatedConvolution, balanced_sum
+from s2s_zoo.layers.gated_convolution import (
+    GatedConvolution,
+    balanced_sum,
+    scaled_stack,
+)
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.positions import LearnedPositions
 from s2s_zoo.layers.weight_normalization import WeightNormalizedDense
@@ -82,12 +86,8 @@ class ConvS2SEncoder(Encoder):
         return EncoderOutput(balanced_sum(keys, embedded), mask, keys=keys)
 
     @staticmethod
-    def scaled_settings(encoder: partial[Any]) -> dict[str, Any]:
-        """Settings of a tiny encoder of the same topology."""
-        channels = encoder.keywords["channels"]
-        return {
-            "encoder.channels": tuple(8 * size // min(channels) for size in channels)
-        }
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        return scaled_stack(part, "encoder")
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return input_shape

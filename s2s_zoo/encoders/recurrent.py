@@ -120,9 +120,9 @@ class RecurrentEncoder(Encoder):
         return tuple(((None, width),) * PARTS[self.cell] for width in widths)
 
     @staticmethod
-    def scaled_settings(encoder: partial[Any]) -> dict[str, Any]:
-        """Settings of a tiny encoder of the same topology."""
-        return {"encoder.units": 8}
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        layers = min(part.keywords["layers"], 3)
+        return {"encoder.units": 8, "encoder.layers": layers}
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return (*input_shape[:-1], self.state_shape[-1][0][-1])

@@ -59,7 +59,7 @@ class TransformerEncoder(Encoder):
         self.norm = norm
         self.epsilon = epsilon
         policy = self.dtype_policy
-        self.entry = keras.layers.Dense(width, dtype=policy, name="entry")
+        self.entry: keras.layers.Dense | None = None
         self.drop = keras.layers.Dropout(dropout, dtype=policy, name="drop")
         self.blocks = [
             EncoderBlock(
@@ -74,6 +74,8 @@ class TransformerEncoder(Encoder):
 
     def build(self, input_shape: Shape, *_: Shape) -> None:
         if input_shape[-1] != self.width:
+            options = {"dtype": self.dtype_policy, "name": "entry"}
+            self.entry = keras.layers.Dense(self.width, **options)
             self.entry.build(input_shape)
         shape = (*input_shape[:-1], self.width)
         for block in self.blocks:
@@ -83,7 +85,7 @@ class TransformerEncoder(Encoder):
     def call(
         self, inputs: Tensor, mask: Tensor, training: bool | None = None
     ) -> EncoderOutput:
-        x = self.entry(inputs) if self.entry.built else inputs
+        x = inputs if self.entry is None else self.entry(inputs)
         positions = sinusoids(ops.arange(ops.shape(inputs)[1]), self.width)
         x = ops.cast(x, "float32") + positions
         x = self.drop(ops.cast(x, self.compute_dtype), training=training)
@@ -94,7 +96,8 @@ class TransformerEncoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        return {"encoder.width": 8, "encoder.heads": 2, "encoder.hidden": 12}
+        sizes = {"width": 8, "layers": 2, "heads": 2, "hidden": 12}
+        return {f"encoder.{name}": size for name, size in sizes.items()}
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return (*input_shape[:-1], self.width)

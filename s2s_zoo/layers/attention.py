@@ -15,7 +15,7 @@ MASKED = -1e9
 
 
 class KeysValues(NamedTuple):
-    """What is attended to, heads side by side: (B, T, W) each."""
+    """What is attended to, head by head: (B, N, T, W/N) each."""
 
     keys: Tensor
     values: Tensor
@@ -70,7 +70,7 @@ class MultiHeadAttention(ZooLayer):
 
         Args:
             queries: (B, U, W).
-            memory: of (B, T, W).
+            memory: of (B, N, T, W/N).
             mask: (B or 1, 1 or U, T) bool, True where attention is allowed.
             training: whether to drop weights.
 
@@ -78,12 +78,13 @@ class MultiHeadAttention(ZooLayer):
             (B, U, W), and the weights (B, N, U, T) float32.
         """
         size = self.width // self.heads
-        q, k, v = (self._split(x) for x in (queries, *memory))
-        scores = ops.matmul(q * size**-0.5, ops.transpose(k, (0, 1, 3, 2)))
+        keys, values = memory
+        q = self._split(queries) * size**-0.5
+        scores = ops.matmul(q, ops.transpose(keys, (0, 1, 3, 2)))
         scores = ops.where(mask[:, None], ops.cast(scores, "float32"), MASKED)
         weights = ops.softmax(scores, axis=-1)
-        dropped = self.drop(ops.cast(weights, v.dtype), training=training)
-        mixed = ops.transpose(ops.matmul(dropped, v), (0, 2, 1, 3))
+        dropped = self.drop(ops.cast(weights, values.dtype), training=training)
+        mixed = ops.transpose(ops.matmul(dropped, values), (0, 2, 1, 3))
         return ops.reshape(mixed, (-1, ops.shape(queries)[1], self.width)), weights
 
     def _split(self, x: Tensor) -> Tensor:
@@ -124,12 +125,14 @@ class SelfAttention(MultiHeadAttention):
         if self.causal:
             position = ops.arange(ops.shape(inputs)[1])
             allowed = allowed & (position[None, :] <= position[:, None])[None]
-        mixed, _ = self.attend(q, KeysValues(k, v), allowed, training)
+        memory = KeysValues(self._split(k), self._split(v))
+        mixed, _ = self.attend(q, memory, allowed, training)
         return times(mixed, self.output_kernel)
 
     def empty(self, rows: Tensor | int, length: Tensor | int) -> KeysValues:
         """Room for `length` positions of each of `rows`."""
-        zeros = ops.zeros((rows, length, self.width), self.compute_dtype)
+        shape = (rows, self.heads, length, self.width // self.heads)
+        zeros = ops.zeros(shape, self.compute_dtype)
         return KeysValues(zeros, zeros)
 
     def step(
@@ -137,12 +140,12 @@ class SelfAttention(MultiHeadAttention):
     ) -> tuple[Tensor, KeysValues]:
         """The output (R, W) at one `position` (scalar) of `inputs` (R, D)."""
         q, k, v = ops.split(times(inputs, self.projection)[:, None, :], 3, axis=-1)
-        start = (0, position, 0)
+        start = (0, 0, position, 0)
         cache = KeysValues(
-            ops.slice_update(cache.keys, start, k),
-            ops.slice_update(cache.values, start, v),
+            ops.slice_update(cache.keys, start, self._split(k)),
+            ops.slice_update(cache.values, start, self._split(v)),
         )
-        seen = ops.arange(ops.shape(cache.keys)[1], dtype="int32") <= position
+        seen = ops.arange(ops.shape(cache.keys)[2], dtype="int32") <= position
         mixed, _ = self.attend(q, cache, seen[None, None])
         return times(mixed[:, 0], self.output_kernel), cache
 
@@ -174,8 +177,10 @@ class CrossAttention(MultiHeadAttention):
         return times(mixed, self.output_kernel), weights
 
     def project(self, keys: Tensor, values: Tensor) -> KeysValues:
-        """Keys and values (B, T, W) of a memory (B, T, D)."""
-        return KeysValues(times(keys, self.keys), times(values, self.values))
+        """Keys and values (B, N, T, W/N) of a memory (B, T, D)."""
+        return KeysValues(
+            self._split(times(keys, self.keys)), self._split(times(values, self.values))
+        )
 
     def step(self, inputs: Tensor, memory: KeysValues, mask: Tensor) -> Tensor:
         """(R, W) of one position of R = B·K rows, K for each of the B memories."""

@@ -1,7 +1,9 @@
 """Gated convolutions (Dauphin et al., 2017, https://arxiv.org/abs/1612.08083)."""
 
 import math
-from typing import Unpack
+from functools import partial
+from itertools import groupby
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -115,3 +117,14 @@ class GatedConvolution(ZooLayer):
 def _gate(x: Tensor) -> Tensor:
     values, gates = ops.split(x, 2, axis=-1)
     return values * ops.sigmoid(gates)
+
+
+def scaled_stack(part: partial[Any], name: str) -> dict[str, Any]:
+    """Settings of `part`, called `name`, with one narrow convolution of each kind."""
+    sizes = zip(part.keywords["channels"], part.keywords["kernels"], strict=True)
+    kinds = [size for size, _ in groupby(sizes)]
+    narrowest = min(channels for channels, _ in kinds)
+    return {
+        f"{name}.channels": tuple(8 * channels // narrowest for channels, _ in kinds),
+        f"{name}.kernels": tuple(kernel for _, kernel in kinds),
+    }

@@ -8,13 +8,14 @@ from keras import ops
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
 from s2s_zoo.registry import PRESETS
 from tests.gradients import compiled
+from tests.tiny import topologies
 
 BUILT = {}
 LENGTHS = np.random.default_rng(0).permutation(np.arange(2, 34, 2))
 ALONE = 3
 
 
-@pytest.fixture(params=PRESETS.names())
+@pytest.fixture(params=topologies())
 def encoder(request):
     """The scaled encoder of a preset in float32, dropout 0, and its features' size."""
     if request.param not in BUILT:

@@ -14,7 +14,7 @@ from s2s_zoo.layers.normalization import MaskedBatchNormalization
 from s2s_zoo.layers.positions import LearnedPositions
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.train import compile_model
-from tests.tiny import batch_of
+from tests.tiny import batch_of, topologies
 
 NAMES = list_presets()
 POLICIES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
@@ -69,7 +69,7 @@ def test_every_variable_is_a_float32_master(name, policy):
         assert whole or variable.dtype == "float32", variable.path
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", topologies())
 def test_what_is_summed_over_time_or_classes_is_float32(name, monkeypatch):
     """States of loops (recurrence, CTC), softmaxes and batch statistics."""
     preset, model = built(name, "mixed_bfloat16")

@@ -20,6 +20,7 @@ NAMES = list_presets()
 WIDTHS = {
     *("filters", "rnn_units", "projection"),
     *("width", "heads", "hidden", "units", "attention_units", "channels", "out_width"),
+    *("layers", "kernels"),
 }
 STEPS = 12
 """Steps in which loss scaling has halved itself down to a scale that fits."""

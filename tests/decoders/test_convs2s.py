@@ -347,12 +347,13 @@ def test_unknown_sizes_trace_in_tensorflow():
     assert stepped.shape == (3, VOCABULARY)
 
 
-def test_the_scaled_form_has_the_same_shortcuts():
+def test_the_scaled_form_has_a_convolution_of_each_kind():
     settings = ConvS2SDecoder.scaled_settings(partial(ConvS2SDecoder, **PUBLISHED))
     assert settings == {
         "decoder.width": 8,
         "decoder.out_width": 8,
-        "decoder.channels": (8,) * 9 + (16,) * 4 + (32,) * 2,
+        "decoder.channels": (8, 16, 32),
+        "decoder.kernels": (3, 3, 1),
     }
 
 

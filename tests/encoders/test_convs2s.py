@@ -154,9 +154,12 @@ def test_bfloat16_is_close_to_float32():
         np.testing.assert_allclose(found, expected, atol=0.05 * np.abs(expected).max())
 
 
-def test_the_scaled_form_has_the_same_shortcuts():
+def test_the_scaled_form_has_a_convolution_of_each_kind():
     settings = ConvS2SEncoder.scaled_settings(partial(ConvS2SEncoder, **PUBLISHED))
-    assert settings == {"encoder.channels": (8,) * 9 + (16,) * 4 + (32,) * 2}
+    assert settings == {
+        "encoder.channels": (8, 16, 32),
+        "encoder.kernels": (3, 3, 1),
+    }
 
 
 def normalized(inputs, outputs):

@@ -18,7 +18,13 @@ FAMILIES = {
 RECIPE = {"recipe.epochs": 30, "recipe.validate_every": 100_000}
 
 
-@pytest.mark.parametrize("preset", FAMILIES)
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(name, marks=() if name == "reversal_rr" else pytest.mark.slow)
+        for name in FAMILIES
+    ],
+)
 def test_reverses_sequences_it_has_not_seen(preset, tmp_path):
     corpus = write_pairs(tmp_path / "corpus", train=1500, validation=60)
     settings = {**SMALL, **RECIPE, **FAMILIES[preset]}
