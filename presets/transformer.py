@@ -21,7 +21,14 @@ from s2s_zoo.search.options import Search
 from s2s_zoo.tasks.text_to_text import TextToText
 
 PAPER = "https://arxiv.org/abs/1706.03762"
-ADAM = partial(LazyAdam, beta_2=0.997, epsilon=1e-9, lazy=())
+ADAM = partial(
+    LazyAdam,
+    beta_2=0.997,
+    epsilon=1e-9,
+    lazy=(),
+    use_ema=False,
+    ema_momentum=0.999,
+)
 BIG_DROPOUT = {"dropout": 0.3, "attention_dropout": 0.1, "relu_dropout": 0.3}
 DEMO = {"task.vocabulary": 200, "recipe.batch_tokens": 512, "recipe.epochs": 1}
 
@@ -153,7 +160,7 @@ transformer_tiny = register_preset(
         decoder=partial(TransformerDecoder, **TINY),
         recipe=replace(
             transformer_base.recipe,
-            optimizer=partial(LazyAdam, beta_2=0.98, epsilon=1e-9, lazy=()),
+            optimizer=partial(ADAM, beta_2=0.98),
             schedule=partial(
                 InverseSquareRoot, initial_learning_rate=2.5, d_model=128, warmup=2000
             ),

@@ -15,6 +15,7 @@ from keras import ops
 from s2s_zoo import checkpoints
 from s2s_zoo.checkpoints import (
     TrainingState,
+    average_checkpoints,
     load_latest,
     run_lock,
     save_checkpoint,
@@ -139,6 +140,33 @@ def test_no_checkpoint_is_no_error(tmp_path, trained):
     assert load_latest(tmp_path, trained) == (None, [])
     assert load_latest(tmp_path / "absent", trained) == (None, [])
     assert same(arrays(trained), before)
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_the_mean_of_the_newest(tmp_path, count):
+    model = make()
+    values = []
+    for step in range(1, 4):
+        train(model, 1, seed=step)
+        save_checkpoint(tmp_path, model, TrainingState(step=step), keep=9)
+        values.append([ops.convert_to_numpy(v) for v in model.trainable_variables])
+    statistics = [ops.convert_to_numpy(v) for v in model.non_trainable_variables]
+    assert average_checkpoints(tmp_path, model, count) == min(count, 3)
+    newest = values[-count:]
+    for i, variable in enumerate(model.trainable_variables):
+        expected = np.mean([v[i] for v in newest], axis=0, dtype="float64")
+        np.testing.assert_allclose(ops.convert_to_numpy(variable), expected, rtol=1e-6)
+    kept = [ops.convert_to_numpy(v) for v in model.non_trainable_variables]
+    assert same(statistics, kept)
+
+
+def test_a_damaged_one_is_not_averaged(tmp_path):
+    model = make()
+    for step in (1, 2):
+        save_checkpoint(tmp_path, model, TrainingState(step=step), keep=9)
+    (tmp_path / "step-00000002" / "state.json").unlink()
+    assert average_checkpoints(tmp_path, model, 5) == 1
+    assert average_checkpoints(tmp_path / "nothing", model, 5) == 0
 
 
 def flip(path, place):

@@ -180,7 +180,13 @@ class TextToText(Task):
     def amount(self, examples: Sequence[Pair]) -> str:
         both = (self._fitted.source.size, self._fitted.target.size)
         sizes = " and ".join(f"{size:,}" for size in both[: 1 if self.joint else 2])
-        return f"in a vocabulary of {sizes}"
+        cut = self._cut_text(self.batches(examples))
+        return f"in a vocabulary of {sizes}{cut}"
+
+    def _cut_text(self, batches: TextBatches) -> str:
+        """How many sources are cut, in words; nothing where none is."""
+        count, total = batches.cut_count, len(batches.pairs)
+        return f", {count} of {total} sources cut to {self.cut} tokens" if count else ""
 
     def batches(
         self, examples: Sequence[Pair], training: bool = False, seed: int = 0
@@ -291,7 +297,8 @@ class TextToText(Task):
         outputs = [
             (pair.name, pair.target, texts[i]) for i, pair in enumerate(examples)
         ]
-        return self._measure(outputs, losses, options)
+        found = self._measure(outputs, losses, options)
+        return replace(found, signature=found.signature + self._cut_text(batches))
 
     def validate(
         self,

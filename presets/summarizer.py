@@ -1,0 +1,29 @@
+"""Summaries by a small Transformer: the same task as translation, longer sources."""
+
+from dataclasses import replace
+
+from s2s_zoo.catalog import register_preset
+from s2s_zoo.search.options import Search
+
+from . import transformer
+
+summarizer_small = register_preset(
+    replace(
+        transformer.transformer_tiny,
+        name="summarizer_small",
+        summary="transformer_tiny for documents and their summaries",
+        expect="demo summaries: ROUGE-L on unseen events",
+        parameters=2_343_424,
+        task=replace(
+            transformer.transformer_tiny.task,
+            demo_corpus="demo_summaries",
+            source="document",
+            target="summary",
+            vocabulary=8000,
+            cut=512,
+            measure="summary",
+            search=Search(beam=4, length_penalty=1.0, length_factor=0.5),
+        ),
+        demo={"task.vocabulary": 1000, "recipe.epochs": 20},
+    )
+)
