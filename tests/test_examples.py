@@ -27,6 +27,16 @@ def test_speech_to_text(tmp_path):
 
 
 @pytest.mark.skipif(
+    importlib.util.find_spec("num2words") is None,
+    reason="needs the extra demo: pip install 's2s-zoo[demo]'",
+)
+def test_translation():
+    out = run("translation.py", "demo_numbers", 2)
+    assert out.startswith("step 0: loss ")
+    assert out.count("written") == 5
+
+
+@pytest.mark.skipif(
     importlib.util.find_spec("espeakng_loader") is None,
     reason="needs the extra demo: pip install 's2s-zoo[demo]'",
 )
