@@ -142,13 +142,6 @@ class AttentionRNNDecoder(AutoregressiveDecoder):
             name="projection" if self.tie_output else "output",
         )
 
-    @property
-    def shares_source(self) -> bool:
-        return self.tie_source
-
-    def share(self, embedding: TokenEmbedding) -> None:
-        self.embedding = embedding
-
     def build(self, memory_shape: EncoderOutput, *_: Shape) -> None:
         if not self.tie_source:
             self.embedding.build()

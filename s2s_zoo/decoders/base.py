@@ -31,16 +31,16 @@ class AutoregressiveDecoder(Decoder):
     """Writes one token after the other, each read before the next is scored.
 
     Token by token gives the logits that teacher forcing gives.
+
+    Attributes:
+        tie_source: whether the table of the source's tokens is the target's too.
     """
 
-    @property
-    @abc.abstractmethod
-    def shares_source(self) -> bool:
-        """Whether the table of the source's tokens is the target's too."""
+    tie_source: bool
 
-    @abc.abstractmethod
     def share(self, embedding: TokenEmbedding) -> None:
         """Use the table of the source; before `build`."""
+        self.embedding = embedding
 
     @abc.abstractmethod
     def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:

@@ -115,13 +115,6 @@ class ConvS2SDecoder(AutoregressiveDecoder):
             else dense(self.vocabulary_size, 1 - dropout, name="output")
         )
 
-    @property
-    def shares_source(self) -> bool:
-        return self.tie_source
-
-    def share(self, embedding: TokenEmbedding) -> None:
-        self.embedding = embedding
-
     def build(self, memory_shape: EncoderOutput, *_: Shape) -> None:
         if not self.tie_source:
             self.embedding.build()

@@ -8,11 +8,9 @@ from keras import ops
 
 from s2s_zoo.decoders.base import AutoregressiveDecoder, shifted_right
 from s2s_zoo.layers.attention import CrossAttention, KeysValues, SelfAttention, times
-from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.transformer import (
-    FeedForward,
-    Sublayer,
+    TransformerBlock,
     normalization,
     sinusoids,
 )
@@ -91,13 +89,6 @@ class TransformerDecoder(AutoregressiveDecoder):
             for i in range(layers)
         ]
         self.normalization = normalization(norm, epsilon, policy)
-
-    @property
-    def shares_source(self) -> bool:
-        return self.tie_source
-
-    def share(self, embedding: TokenEmbedding) -> None:
-        self.embedding = embedding
 
     def build(self, memory_shape: EncoderOutput, *_: Shape) -> None:
         if not self.tie_source:
@@ -187,44 +178,19 @@ class TransformerDecoder(AutoregressiveDecoder):
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class DecoderBlock(ZooLayer):
-    """One block; arguments as those of `TransformerDecoder`."""
+class DecoderBlock(TransformerBlock):
+    """Causal self-attention, attention to the memory, then feed-forward."""
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        hidden: int,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        relu_dropout: float = 0.1,
-        norm: str = "layer",
-        epsilon: float = 1e-6,
-        **kwargs: Unpack[LayerKwargs],
-    ) -> None:
-        super().__init__(**kwargs)
-        self.width = width
-        self.heads = heads
-        self.hidden = hidden
-        self.dropout = dropout
-        self.attention_dropout = attention_dropout
-        self.relu_dropout = relu_dropout
-        self.norm = norm
-        self.epsilon = epsilon
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        sizes = (self.width, self.heads, self.attention_dropout)
         policy = self.dtype_policy
-        frame = partial(Sublayer, norm, epsilon, dropout, dtype=policy)
-        self.around_self_attention = frame(name="around_self_attention")
+        self.around_self_attention = self.frame("around_self_attention")
         self.self_attention = SelfAttention(
-            width, heads, attention_dropout, True, dtype=policy, name="self_attention"
+            *sizes, causal=True, dtype=policy, name="self_attention"
         )
-        self.around_attention = frame(name="around_attention")
-        self.attention = CrossAttention(
-            width, heads, attention_dropout, dtype=policy, name="attention"
-        )
-        self.around_feed_forward = frame(name="around_feed_forward")
-        self.feed_forward = FeedForward(
-            width, hidden, relu_dropout, dtype=policy, name="feed_forward"
-        )
+        self.around_attention = self.frame("around_attention")
+        self.attention = CrossAttention(*sizes, dtype=policy, name="attention")
 
     def build(self, input_shape: Shape, memory_shape: Shape, *_: Shape) -> None:
         for layer in (
@@ -254,9 +220,7 @@ class DecoderBlock(ZooLayer):
         y = self.around_attention.before(x, mask, training)
         y, weights = self.attention(y, memory, memory_mask, training=training)
         x = self.around_attention.after(x, y, training)
-        y = self.around_feed_forward.before(x, mask, training)
-        y = self.feed_forward(y, training=training)
-        return self.around_feed_forward.after(x, y, training), weights
+        return self.fed_forward(x, mask, training), weights
 
     def step(
         self,
@@ -272,5 +236,4 @@ class DecoderBlock(ZooLayer):
         x = self.around_self_attention.after(x, y)
         y = self.around_attention.before(x, None)
         x = self.around_attention.after(x, self.attention.step(y, memory, memory_mask))
-        y = self.around_feed_forward.before(x, None)
-        return self.around_feed_forward.after(x, self.feed_forward(y)), cache
+        return self.fed_forward(x, None), cache

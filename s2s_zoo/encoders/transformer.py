@@ -8,11 +8,9 @@ from keras import ops
 
 from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.layers.attention import SelfAttention
-from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.transformer import (
-    FeedForward,
-    Sublayer,
+    TransformerBlock,
     normalization,
     sinusoids,
 )
@@ -104,39 +102,16 @@ class TransformerEncoder(Encoder):
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class EncoderBlock(ZooLayer):
-    """One block; arguments as those of `TransformerEncoder`."""
+class EncoderBlock(TransformerBlock):
+    """Self-attention, then feed-forward."""
 
-    def __init__(
-        self,
-        width: int,
-        heads: int,
-        hidden: int,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.1,
-        relu_dropout: float = 0.1,
-        norm: str = "layer",
-        epsilon: float = 1e-6,
-        **kwargs: Unpack[LayerKwargs],
-    ) -> None:
-        super().__init__(**kwargs)
-        self.width = width
-        self.heads = heads
-        self.hidden = hidden
-        self.dropout = dropout
-        self.attention_dropout = attention_dropout
-        self.relu_dropout = relu_dropout
-        self.norm = norm
-        self.epsilon = epsilon
-        policy = self.dtype_policy
-        frame = partial(Sublayer, norm, epsilon, dropout, dtype=policy)
-        self.around_attention = frame(name="around_attention")
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.around_attention = self.frame("around_attention")
         self.attention = SelfAttention(
-            width, heads, attention_dropout, dtype=policy, name="attention"
-        )
-        self.around_feed_forward = frame(name="around_feed_forward")
-        self.feed_forward = FeedForward(
-            width, hidden, relu_dropout, dtype=policy, name="feed_forward"
+            *(self.width, self.heads, self.attention_dropout),
+            dtype=self.dtype_policy,
+            name="attention",
         )
 
     def build(self, input_shape: Shape, *_: Shape) -> None:
@@ -151,6 +126,4 @@ class EncoderBlock(ZooLayer):
         y = self.around_attention.before(x, mask, training)
         y = self.attention(y, mask, training=training)
         x = self.around_attention.after(x, y, training)
-        y = self.around_feed_forward.before(x, mask, training)
-        y = self.feed_forward(y, training=training)
-        return self.around_feed_forward.after(x, y, training)
+        return self.fed_forward(x, mask, training)

@@ -88,6 +88,60 @@ class Sublayer(ZooLayer):
         return x + self.drop(output, training=training)
 
 
+class TransformerBlock(ZooLayer):
+    """What the blocks of encoder and decoder share: their feed-forward sublayer.
+
+    Args:
+        width: W, of the model.
+        heads: of each attention.
+        hidden: width inside the feed-forward layer.
+        dropout: share of each sublayer's output dropped.
+        attention_dropout: share of attention weights dropped.
+        relu_dropout: share dropped inside the feed-forward layer.
+        norm: "layer", "layer_l1" or "batch".
+        epsilon: of the normalization.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        hidden: int,
+        dropout: float = 0.1,
+        attention_dropout: float = 0.1,
+        relu_dropout: float = 0.1,
+        norm: str = "layer",
+        epsilon: float = 1e-6,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+        self.heads = heads
+        self.hidden = hidden
+        self.dropout = dropout
+        self.attention_dropout = attention_dropout
+        self.relu_dropout = relu_dropout
+        self.norm = norm
+        self.epsilon = epsilon
+        self.around_feed_forward = self.frame("around_feed_forward")
+        self.feed_forward = FeedForward(
+            width, hidden, relu_dropout, dtype=self.dtype_policy, name="feed_forward"
+        )
+
+    def frame(self, name: str) -> Sublayer:
+        """The frame of a sublayer."""
+        options = (self.norm, self.epsilon, self.dropout)
+        return Sublayer(*options, dtype=self.dtype_policy, name=name)
+
+    def fed_forward(
+        self, x: Tensor, mask: Tensor | None, training: bool | None = None
+    ) -> Tensor:
+        """(..., W) from `x` (..., W), through the last sublayer."""
+        y = self.around_feed_forward.before(x, mask, training)
+        y = self.feed_forward(y, training=training)
+        return self.around_feed_forward.after(x, y, training)
+
+
 def normalization(norm: str, epsilon: float, policy: keras.DTypePolicy) -> ZooLayer:
     """A normalization by its name.
 

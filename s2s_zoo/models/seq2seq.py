@@ -68,7 +68,7 @@ class Seq2Seq(keras.Model):
 
     def _share_embedding(self) -> None:
         decoder = self.decoder
-        if not (isinstance(decoder, AutoregressiveDecoder) and decoder.shares_source):
+        if not (isinstance(decoder, AutoregressiveDecoder) and decoder.tie_source):
             return
         if not isinstance(self.features, TokenFeatures):
             kind = type(self.features).__name__

@@ -15,10 +15,11 @@ from s2s_zoo.features.audio import AudioFeatures
 from s2s_zoo.features.base import Features
 from s2s_zoo.layers.attention import MultiHeadAttention
 from s2s_zoo.layers.base import ZooLayer, constructor_parameters
+from s2s_zoo.layers.transformer import TransformerBlock
 
 CONTRACTS = {
     *(Encoder, Decoder, AutoregressiveDecoder),
-    *(Features, AudioFeatures, MultiHeadAttention),
+    *(Features, AudioFeatures, MultiHeadAttention, TransformerBlock),
 }
 AUDIO = {
     "num_features": 5,

@@ -23,7 +23,7 @@ SETTINGS = {"width": WIDTH, "units": UNITS, "layers": 3, "residual": True}
 def make(shapes=None, dtype="float32", **settings):
     """A decoder with random weights for a memory of width D."""
     decoder = AttentionRNNDecoder(V, **{**SETTINGS, **settings}, dtype=dtype)
-    if decoder.shares_source:
+    if decoder.tie_source:
         embedding = TokenEmbedding(V, WIDTH, dtype="float32")
         embedding.build()
         decoder.share(embedding)

@@ -259,7 +259,7 @@ def test_the_sources_table_is_shared():
     decoder = ConvS2SDecoder(
         *(VOCABULARY, WIDTH, (4,), (3,), WIDTH), tie_source=True, tie_output=True
     )
-    assert decoder.shares_source
+    assert decoder.tie_source
     decoder.share(table)
     shape = (None, None, WIDTH)
     decoder.build(EncoderOutput(shape, shape[:-1]))
