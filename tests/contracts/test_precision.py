@@ -51,7 +51,7 @@ def expected_dtypes(model, half):
             yield layer, "float32" if id(layer) in held else half
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", topologies())
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_layer_computes_where_it_should(name, policy):
     _, model = built(name, policy)
@@ -113,7 +113,7 @@ def test_what_is_summed_over_time_or_classes_is_float32(name, monkeypatch):
             assert name == "float32" or name.startswith("int"), kind
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", topologies())
 @pytest.mark.parametrize("policy", POLICIES)
 def test_logits_are_float32(name, policy):
     preset, model = built(name, policy)
