@@ -76,8 +76,6 @@ class EpochOrder(Sequence[Batch]):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, EpochOrder) and list(self) == list(other)
 
-    __hash__ = None  # type: ignore[assignment]
-
 
 class BatchPlan:
     """Length-bucketed batches under a budget of padded source length.
