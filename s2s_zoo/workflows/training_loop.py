@@ -79,8 +79,8 @@ class TrainingLoop:
                 self._run_epoch(interruption)
             if self._finished() and self.state.validated_step < self.state.step:
                 self._validate()
-        self._checkpoint()
-        self._try_average()
+            self._checkpoint()
+            self._try_average()
         self._draw()
         return self._result(interruption.requested)
 
