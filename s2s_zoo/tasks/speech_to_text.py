@@ -19,14 +19,9 @@ from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.losses.ctc import ctc_fits, ctc_loss
-from s2s_zoo.metrics.bootstrap import Pooled
+from s2s_zoo.metrics.bootstrap import Pooled, score_all
 from s2s_zoo.metrics.significance import Difference, paired_tests
-from s2s_zoo.metrics.word_error_rate import (
-    bootstrap_interval,
-    character_errors,
-    error_measures,
-    word_errors,
-)
+from s2s_zoo.metrics.word_error_rate import error_measures
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.ctc_greedy import ctc_greedy
@@ -310,27 +305,22 @@ class SpeechToText(Task):
     def _measure(
         self, outputs: list[tuple[str, str, str]], losses: list[tuple[float, int]]
     ) -> Evaluation:
-        by_word = [word_errors(reference, heard) for _, reference, heard in outputs]
-        by_character = [
-            character_errors(reference, heard) for _, reference, heard in outputs
-        ]
-        counted = {"word_error_rate": by_word, "character_error_rate": by_character}
-        metrics = {
-            name: sum(counts[1:], start=counts[0]).rate
-            for name, counts in counted.items()
-        }
+        scores = score_all(_measures(outputs), SIGNATURE, seed=0)
         values, weights = zip(*losses, strict=True)
-        metrics["loss"] = float(np.average(values, weights=weights))
-        confidence = {
-            name: bootstrap_interval(counts, seed=0) for name, counts in counted.items()
-        }
-        return Evaluation(metrics, confidence, len(outputs), SIGNATURE, outputs)
+        loss = float(np.average(values, weights=weights))
+        return Evaluation(
+            scores.metrics | {"loss": loss},
+            scores.confidence,
+            len(outputs),
+            scores.signature,
+            outputs,
+        )
 
     def paired_test(
         self, first: Evaluation, second: Evaluation
     ) -> dict[str, Difference]:
         """Of word and character error rate."""
-        return paired_tests(*map(_measures, (first, second)), seed=0)
+        return paired_tests(_measures(first.outputs), _measures(second.outputs), seed=0)
 
     def as_example(self, raw: Any) -> Utterance:
         return Utterance(str(raw), str(raw), -1.0, "")
@@ -438,8 +428,8 @@ def _ctc_signatures(model: Seq2Seq) -> dict[str, Signature]:
     return {"serve": serve, "log_probabilities": log_probabilities}
 
 
-def _measures(evaluation: Evaluation) -> dict[str, Pooled]:
-    _, references, hypotheses = zip(*evaluation.outputs, strict=True)
+def _measures(outputs: list[tuple[str, str, str]]) -> dict[str, Pooled]:
+    _, references, hypotheses = zip(*outputs, strict=True)
     return error_measures(references, hypotheses)
 
 
