@@ -18,6 +18,7 @@ from . import INTERRUPTED, options
 @click.option(
     "--loss-scaling", metavar="backoff|logmax|none|NUMBER", help="For float16."
 )
+@click.option("--devices", type=click.IntRange(1), help="Share a step among so many.")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
 @click.option("--max-steps", type=click.IntRange(1), help="Steps at most.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, dropout.")

@@ -32,8 +32,9 @@ class Recipe:
         schedule: partial of a learning-rate schedule over updates; a `decay_steps`
             left out becomes the number of steps of the training.
         epochs: passes over the data.
-        batch_seconds: budget of a batch in seconds of padded audio.
-        batch_tokens: budget of a batch in padded tokens, where text is read.
+        batch_seconds: budget of a device's batch in seconds of padded audio.
+        batch_tokens: budget of a device's batch in padded tokens, where text is read.
+        devices: the first so many devices share a step.
         accumulate: batches of an update; the result is that of one large batch.
         max_steps: steps after which training ends, 0 for no limit.
         precision: dtype policy of the model, or of its parts as
@@ -53,6 +54,7 @@ class Recipe:
     epochs: int
     batch_seconds: float = 0.0
     batch_tokens: int = 0
+    devices: int = 1
     accumulate: int = 1
     max_steps: int = 0
     precision: str = "float32"
@@ -76,7 +78,7 @@ class Recipe:
 
     @property
     def budget(self) -> float:
-        """Of a batch, in the units of the task: seconds or tokens."""
+        """Of a device's batch, in the units of the task: seconds or tokens."""
         return self.batch_seconds or float(self.batch_tokens)
 
     def _check_numbers(self) -> None:
@@ -86,7 +88,8 @@ class Recipe:
                 "One of recipe.batch_seconds and recipe.batch_tokens is above 0, the "
                 f"other is 0. Received: {budgets[0]} and {budgets[1]}"
             )
-        positive = ("epochs", "accumulate", "checkpoint_every", "keep_checkpoints")
+        positive = ["epochs", "devices", "accumulate"]
+        positive += ["checkpoint_every", "keep_checkpoints"]
         rates = {
             f"schedule.{key}": value
             for key, value in self.schedule.keywords.items()

@@ -1,11 +1,177 @@
-"""What training on several devices needs of a backend."""
+"""Training on several devices: the one place that knows how a backend does it.
 
-from collections.abc import Callable
+TensorFlow runs a step once per replica under `tf.distribute.MirroredStrategy`; JAX
+runs one step on arrays that are split over the devices, and needs no more than that.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
+from s2s_zoo.errors import UserError
 from s2s_zoo.typing import Tensor
+
+
+@contextlib.contextmanager
+def devices(count: int) -> Iterator[None]:
+    """Build and train models on the first `count` devices.
+
+    Raises:
+        UserError: fewer devices, or a backend that trains on one.
+    """
+    if count == 1:
+        yield
+        return
+    names = _names(count)
+    scope = _split_arrays if keras.backend.backend() == "jax" else _mirrored
+    with scope(tuple(names)):
+        yield
+
+
+@contextlib.contextmanager
+def _split_arrays(names: tuple[str, ...]) -> Iterator[None]:
+    before = keras.distribution.distribution()
+    split = keras.distribution.DataParallel(
+        devices=list(names), auto_shard_dataset=False
+    )
+    keras.distribution.set_distribution(split)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
+
+
+def _mirrored(names: tuple[str, ...]) -> Any:
+    return _strategy(names).scope()
+
+
+@functools.cache
+def _strategy(names: tuple[str, ...]) -> Any:
+    """One strategy a process: the collectives of two get in each other's way."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(names)
+
+
+def _names(count: int) -> list[str]:
+    backend = keras.backend.backend()
+    found: list[str] = []
+    if backend == "jax":
+        found = keras.distribution.list_devices()
+    elif backend == "tensorflow":
+        import tensorflow as tf
+
+        listed = (tf.config.list_logical_devices(kind) for kind in ("GPU", "CPU"))
+        found = [device.name for device in next(filter(None, listed))]
+    else:
+        raise UserError(
+            "Several devices need --backend tensorflow or jax. "
+            f"Received: {count} devices with {backend}"
+        )
+    if count > len(found):
+        raise UserError(
+            f"{count} devices are more than there are: {', '.join(found)}. "
+            f"Take --devices {len(found)} or fewer"
+        )
+    return found[:count]
+
+
+def replicas(model: keras.Model) -> int:
+    """How many devices `model` was built for, each with rows of every batch."""
+    if keras.backend.backend() == "tensorflow":
+        return int(model.distribute_strategy.num_replicas_in_sync)
+    current = keras.distribution.distribution()
+    return int(np.prod(current.device_mesh.shape)) if current else 1
+
+
+def dealt(model: keras.Model, arrays: Any) -> Any:
+    """A tree of arrays (B, ...), the rows of each dealt to the devices of `model`.
+
+    Empty rows are added so that each device has as many.
+    """
+    count = replicas(model)
+
+    def padded(array: NDArray[Any]) -> NDArray[Any]:
+        missing = -len(array) % count
+        return np.pad(array, [(0, missing), *([(0, 0)] * (array.ndim - 1))])
+
+    arrays = keras.tree.map_structure(padded, arrays)
+    if keras.backend.backend() != "tensorflow":
+        return arrays
+    return keras.tree.map_structure(
+        lambda array: _per_replica(model, np.split(array, count)), arrays
+    )
+
+
+def shares(
+    model: keras.Model, weight: Callable[[Any, Any], float], inputs: Any, target: Any
+) -> Any:
+    """What part of a batch each replica has, or None where no replica steps alone.
+
+    Args:
+        model: built for several devices.
+        weight: what the loss of inputs and target, as arrays, is the mean over.
+        inputs: as `dealt` returns them.
+        target: likewise.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return None
+    results = model.distribute_strategy.experimental_local_results
+    weights = np.array(
+        [
+            weight(
+                *keras.tree.map_structure(
+                    lambda value, i=i: np.asarray(results(value)[i]), (inputs, target)
+                )
+            )
+            for i in range(replicas(model))
+        ],
+        np.float32,
+    )
+    return _per_replica(model, list(weights / max(weights.sum(), 1.0)))
+
+
+def _per_replica(model: keras.Model, values: Sequence[Any]) -> Any:
+    """One tensor of a value of its own for each replica."""
+    return model.distribute_strategy.experimental_distribute_values_from_function(
+        lambda context: keras.ops.convert_to_tensor(
+            values[context.replica_id_in_sync_group]
+        )
+    )
+
+
+def sum_gradients_first(optimizer: Any) -> None:
+    """Let `optimizer` see the gradients summed over the replicas.
+
+    Keras sums them last, after clipping, norms and loss scaling have seen those of
+    one replica. The optimizer at the core then has nothing to sum.
+    """
+    apply, innermost = optimizer.apply, optimizer
+    while hasattr(innermost, "inner_optimizer"):
+        innermost = innermost.inner_optimizer
+
+    def apply_sum(grads: Any, trainable_variables: Any = None) -> None:
+        apply(summed(*grads), trainable_variables)
+
+    optimizer.apply = apply_sum
+    innermost._all_reduce_sum_gradients = list
+
+
+def summed(*values: Tensor | None) -> list[Tensor | None]:
+    """Each value summed over the replicas, where a step runs once on each."""
+    if not replicated():
+        return list(values)
+    import tensorflow as tf
+
+    context = tf.distribute.get_replica_context()
+    known = [value for value in values if value is not None]
+    total = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, known))
+    return [None if value is None else next(total) for value in values]
 
 
 def replicated() -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Literal, Unpack
 import keras
 from keras import ops
 
+from s2s_zoo import distribution
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.precision import l2_penalty
@@ -15,7 +16,8 @@ from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 class MaskedBatchNormalization(ZooLayer):
     """Batch normalization over the unpadded frames (Ioffe & Szegedy, 2015).
 
-    Statistics, scale and shift are float32 under every policy.
+    A batch that is split over several devices has one set of statistics. Statistics,
+    scale and shift are float32 under every policy.
 
     Args:
         momentum: share of the running statistics kept at each step.
@@ -87,10 +89,13 @@ class MaskedBatchNormalization(ZooLayer):
         per_frame = 1
         for size in x.shape[2:-1]:
             per_frame *= size
-        count = ops.sum(ops.cast(mask, "float32")) * per_frame
+        count, total, squares = distribution.summed(
+            ops.sum(ops.cast(mask, "float32")) * per_frame,
+            ops.sum(x, axis=axes),
+            ops.sum(ops.square(x), axis=axes),
+        )
         safe = ops.maximum(count, 1.0)
-        mean = ops.sum(x, axis=axes) / safe
-        square = ops.sum(ops.square(x), axis=axes) / safe
+        mean, square = total / safe, squares / safe
         return mean, ops.maximum(square - ops.square(mean), 0.0), count
 
     def _track(self, mean: Tensor, variance: Tensor, count: Tensor) -> None:

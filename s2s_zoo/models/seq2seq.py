@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import keras
 
+from s2s_zoo import distribution
 from s2s_zoo.decoders.base import AutoregressiveDecoder, Decoder
 from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.features.base import Features
@@ -115,11 +116,42 @@ class Seq2Seq(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """The task's loss plus the penalties on weights."""
+        """The task's loss plus the penalties on weights.
+
+        Args:
+            x: inputs.
+            y: target.
+            y_pred: what `call` returned.
+            sample_weight: share of the batch that a replica has, a scalar; None where
+                it has all. The losses of all replicas add up to that of the batch.
+            training: as Keras hands it in.
+        """
         loss = self.task.loss(y, y_pred)
         for penalty in self.losses:
             loss = loss + keras.ops.cast(penalty, "float32")
-        return loss
+        return loss if sample_weight is None else loss * sample_weight
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Take a step on arrays (B, ...), each device on its part of the rows."""
+        if distribution.replicas(self) > 1:
+            x, y = distribution.dealt(self, (x, y))
+            sample_weight = distribution.shares(self, self.task.weight, x, y)
+        return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """What `call` returns for arrays (B, ...), without training."""
+        if distribution.replicas(self) == 1:
+            return super().predict_on_batch(x)
+        rows = len(x["source"])
+        found = super().predict_on_batch(distribution.dealt(self, x))
+        return keras.tree.map_structure(lambda value: value[:rows], found)
 
     def generate(self, inputs: Sequence[Any], **search: Any) -> list[Any]:
         """Raw outputs of raw inputs: transcripts of audio, translations of text.

@@ -6,7 +6,6 @@ from typing import Any
 import keras
 from keras import ops
 
-from s2s_zoo import distribution
 from s2s_zoo.optimizers.conditional import apply_if
 from s2s_zoo.optimizers.gradients import dense
 from s2s_zoo.optimizers.wrapper import OptimizerWrapper
@@ -62,7 +61,13 @@ class GradientAccumulation(OptimizerWrapper):
 
     def _state(self, name: str, shape: tuple[int, ...], value: float = 0.0) -> Any:
         initializer = keras.initializers.Constant(value)
-        return self.add_variable(shape, initializer, dtype="float32", name=name)
+        return self.add_variable(
+            shape,
+            initializer,
+            dtype="float32",
+            aggregation="only_first_replica",
+            name=name,
+        )
 
     def announce(self, weight: float, last: bool) -> None:
         """Say what the next batch is, before its step.
@@ -80,8 +85,6 @@ class GradientAccumulation(OptimizerWrapper):
         """Add the gradients to the sum; update after the last batch of a group."""
         if not self.built:
             self.build(list(trainable_variables or []))
-        if distribution.replicated():
-            raise ValueError("Gradients are not accumulated under tf.distribute")
         variables = list(trainable_variables or self._trainable_variables)
         weight = ops.copy(self._next_weight)
         total = self._weight + weight

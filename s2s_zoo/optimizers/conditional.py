@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from s2s_zoo import distribution
 from s2s_zoo.typing import Tensor
 
 
@@ -17,8 +18,12 @@ def apply_if(
 ) -> None:
     """Let `optimizer` move `variables` where `condition`, a bool scalar, is True.
 
-    Works in eager code, in a compiled step and in JAX's stateless scope.
+    Works in eager code, in a compiled step, in JAX's stateless scope and on replicas
+    that have the same condition and the same gradients.
     """
+    if distribution.replicated():
+        distribution.merged(_apply_merged, condition, optimizer, grads, variables)
+        return
     if keras.backend.backend() != "jax":
         ops.cond(condition, lambda: optimizer.apply(grads, variables), lambda: None)
         return
@@ -34,3 +39,15 @@ def apply_if(
         [*variables, *optimizer.variables], [*weights, *state], strict=True
     ):
         variable.assign(value)
+
+
+def _apply_merged(
+    each: Any, condition: Any, optimizer: Any, grads: Any, variables: Any
+) -> None:
+    """`apply_if` in the cross-replica context of a tf.distribute strategy."""
+
+    def update() -> Tensor:
+        each(distribution.any_of(optimizer).apply, grads, variables)
+        return ops.zeros(())
+
+    ops.cond(distribution.any_of(condition), update, lambda: ops.zeros(()))

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from s2s_zoo import distribution
 from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import TrainingState, load_latest, run_lock
 from s2s_zoo.errors import UserError
@@ -61,8 +62,13 @@ def train(
     request |= {"settings": settings or {}, "numerics": numerics}
     if resume:
         request = run.read_request()
+        request["numerics"] = numerics or request["numerics"]
     chosen = _resolve(request, preset)
-    with run_lock(run.path):
+    if request["numerics"] and chosen.recipe.devices > 1:
+        raise UserError(
+            f"--numerics records on one device. Received: {chosen.recipe.devices}"
+        )
+    with run_lock(run.path), distribution.devices(chosen.recipe.devices):
         start = _preset_directory(init_from) if init_from is not None else None
         loop, outline = _prepare(chosen, request, run, start, reporter)
         if start is not None:
@@ -72,7 +78,7 @@ def train(
         else:
             run.write_request(request)
             write_assets(run.assets, loop.preset.task.assets())
-        if numerics or request.get("numerics"):
+        if request["numerics"]:
             loop.numerics = FlightRecorder(loop.model, run, reporter)
         reporter.started(outline)
         try:
@@ -131,7 +137,8 @@ def _prepare(
         for split, found in examples.items()
     )
     batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
-    plan = batches.plan(preset.recipe.budget, preset.task.buckets, shuffle=True)
+    budget = preset.recipe.budget * preset.recipe.devices
+    plan = batches.plan(budget, preset.task.buckets, shuffle=True)
     steps = preset.recipe.epochs * len(plan)
     steps = min(steps, preset.recipe.max_steps or steps)
     compile_model(model, preset, _updates(steps, len(plan), preset.recipe.accumulate))
@@ -210,6 +217,8 @@ def compile_model(model: Seq2Seq, preset: Preset, updates: int) -> None:
     if uses_float16(recipe.precision):
         optimizer = recipe.loss_scaling(optimizer)
     optimizer.build(model.trainable_variables)
+    if distribution.replicated():
+        distribution.sum_gradients_first(optimizer)
     model.compile(optimizer=optimizer, auto_scale_loss=False)
 
 

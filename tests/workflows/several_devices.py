@@ -1,0 +1,99 @@
+"""Trains on one device and on two; prints how far losses and weights differ.
+
+Run by `test_devices.py` in a process of its own: the number of virtual devices is fixed
+when a backend starts.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+)
+if os.environ["KERAS_BACKEND"] == "tensorflow":
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
+
+import numpy as np
+
+from s2s_zoo.workflows.train import train
+from tests.speech_corpus import write_corpus
+from tests.text_corpus import SMALL, write_pairs
+
+STEPS = 4
+FRESH = {"recipe.max_steps": STEPS, "recipe.validate_every": 2, "recipe.seed": 3}
+SPEECH = FRESH | {
+    "encoder.kernels": ((3, 3),),
+    "encoder.strides": ((2, 2),),
+    "encoder.filters": (2,),
+    "encoder.rnn_layers": 1,
+    "encoder.rnn_units": 4,
+    "encoder.projection": 8,
+    "encoder.dropout": 0.0,
+    "task.buckets": 1,
+}
+TEXT = FRESH | SMALL | {"encoder.dropout": 0.0, "decoder.dropout": 0.0}
+NARROW = {
+    f"{part}.{name}": value
+    for part in ("encoder", "decoder")
+    for name, value in {"width": 16, "layers": 1, "heads": 2, "hidden": 32}.items()
+}
+KINDS = {
+    "speech": ("deepspeech2_small", SPEECH, "recipe.batch_seconds", 9.0, {}),
+    "text": (
+        "transformer_tiny",
+        TEXT,
+        "recipe.batch_tokens",
+        350,
+        {"features.width": 16, **NARROW},
+    ),
+    "float16": (
+        "reversal_rr",
+        TEXT,
+        "recipe.batch_tokens",
+        140,
+        {"recipe.precision": "mixed_float16", "recipe.accumulate": 2},
+    ),
+}
+
+
+def trained(kind: str, data: Path, run: Path, devices: int) -> tuple[list, np.ndarray]:
+    """What validation measured, and all weights."""
+    preset, settings, path, budget, more = KINDS[kind]
+    budget = type(budget)(budget / devices)
+    settings = {**settings, path: budget, "recipe.devices": devices} | more
+    result = train(preset=preset, data=str(data), run_dir=run, settings=settings)
+    rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    measured = [row["validation"]["loss"] for row in rows if "validation" in row]
+    with np.load(run / f"checkpoints/step-{STEPS:08d}/variables.npz") as arrays:
+        weights = np.concatenate([arrays[n].ravel() for n in arrays.files])
+    return [result.train_loss, *measured], weights
+
+
+def main(directory: Path) -> None:
+    corpora = {
+        "speech": write_corpus(directory / "speech", train=13),
+        "text": write_pairs(directory / "text"),
+    }
+    found = {}
+    for kind in KINDS:
+        data = corpora.get(kind, corpora["text"])
+        one, two = (
+            trained(kind, data, directory / f"{kind}{n}", devices=n) for n in (1, 2)
+        )
+        found[kind] = {
+            "losses": [one[0], two[0]],
+            "difference": float(np.abs(one[1] - two[1]).max()),
+            "weights": len(one[1]),
+        }
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,59 @@
+"""Training that several devices share."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.workflows.train import train
+from tests.speech_corpus import write_corpus
+
+BACKEND = keras.backend.backend()
+ROOT = Path(__file__).parents[2]
+
+
+def test_two_devices_learn_what_one_learns(tmp_path):
+    if BACKEND == "torch":
+        pytest.skip("PyTorch trains on one device")
+    script = Path(__file__).with_name("several_devices.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path)],
+        env={**os.environ, "KERAS_BACKEND": BACKEND, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    for kind, found in json.loads(done.stdout).items():
+        one, two = found["losses"]
+        tolerance = 1e-5 if kind == "float16" else 1e-6
+        np.testing.assert_allclose(two, one, rtol=tolerance, err_msg=kind)
+        assert found["difference"] < (1e-3 if kind == "float16" else 1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 64])
+def test_more_devices_than_there_are_names_those(tmp_path, count):
+    match = "tensorflow or jax" if BACKEND == "torch" else "Take --devices 1"
+    with pytest.raises(UserError, match=match):
+        train(
+            preset="deepspeech2-small",
+            data=str(write_corpus(tmp_path / "corpus")),
+            run_dir=tmp_path / "run",
+            settings={"recipe.devices": count},
+        )
+
+
+def test_numbers_are_recorded_on_one_device(tmp_path):
+    with pytest.raises(UserError, match="one device"):
+        train(
+            preset="deepspeech2-small",
+            data=str(write_corpus(tmp_path / "corpus")),
+            run_dir=tmp_path / "run",
+            settings={"recipe.devices": 2},
+            numerics=True,
+        )
