@@ -30,6 +30,7 @@ class _Ended(NamedTuple):
     lengths: Tensor  # (B, N) int32
     log_probabilities: Tensor  # (B, N)
     scores: Tensor  # (B, N), IMPOSSIBLE where there is no text
+    count: Tensor  # (B,) int32 texts that have ended, the worse ones too
 
 
 class _Candidates(NamedTuple):
@@ -48,6 +49,7 @@ def beam_search(
     beam: int,
     n_best: int | None = None,
     length_penalty: float = 0.6,
+    patience: float | None = None,
 ) -> SearchResult:
     """The likeliest texts, following `beam` of each source side by side.
 
@@ -57,6 +59,10 @@ def beam_search(
     source is done when no text that goes on can still reach its `n_best` ended ones,
     whatever it says: asking for fewer never changes them and is done earlier. A text
     as long as allowed ends there with the probability the model gives that.
+
+    With a patience p a source is also done when p·K texts have ended, and texts end
+    only where they are among the K likeliest continuations: the first to end are
+    served first (Kasai et al., 2022, https://arxiv.org/abs/2204.05424).
 
     The result of a source depends on nothing but its own rows.
 
@@ -68,11 +74,14 @@ def beam_search(
         beam: K.
         n_best: texts of each source to return, None for K.
         length_penalty: α, not negative.
+        patience: p, above 0; None to search on while anything can be gained.
 
     Returns:
         The `n_best` texts of each source, best first.
     """
-    search = _BeamSearch(step, state, rules, beam, n_best or beam, length_penalty)
+    n_best = n_best or beam
+    enough = None if patience is None else max(n_best, round(beam * patience))
+    search = _BeamSearch(step, state, rules, beam, n_best, length_penalty, enough)
     return search.run()
 
 
@@ -87,9 +96,11 @@ class _BeamSearch:
         beam: int,
         n_best: int,
         alpha: float,
+        enough: int | None,
     ) -> None:
         self.step, self.state, self.rules = step, state, rules
         self.beam, self.n_best, self.alpha = beam, n_best, alpha
+        self.enough = enough
         self.batch = ops.shape(rules.longest)[0]
         self.limit = penalty(rules.longest + 1, alpha)
 
@@ -128,6 +139,7 @@ class _BeamSearch:
             lengths=ops.zeros(shape, dtype="int32"),
             log_probabilities=none,
             scores=none,
+            count=ops.zeros((self.batch,), dtype="int32"),
         )
 
     def anything_alive(
@@ -195,7 +207,7 @@ class _BeamSearch:
     ) -> _Ended:
         """The best of the ended texts and those that end now."""
         size, totals = self.rules.size, candidates.log_probabilities
-        ends = candidates.tokens == END
+        ends = self.ends(candidates)
         scores = ops.where(ends, totals / penalty(place + 1, self.alpha), IMPOSSIBLE)
         scores = ops.concatenate([ended.scores, scores], axis=1)
         best, chosen = ops.top_k(scores, self.n_best)
@@ -218,7 +230,17 @@ class _BeamSearch:
                 exists, ops.take_along_axis(totals, chosen, axis=1), IMPOSSIBLE
             ),
             scores=best,
+            count=ended.count + ops.sum(ops.cast(ends, "int32"), axis=1),
         )
+
+    def ends(self, candidates: _Candidates) -> Tensor:
+        """Which of the (B, 2K) continuations are texts that end."""
+        ends = ops.logical_and(
+            candidates.tokens == END, candidates.log_probabilities > IMPOSSIBLE
+        )
+        if self.enough is None:
+            return ends
+        return ops.logical_and(ends, ops.arange(2 * self.beam) < self.beam)
 
     def go_on(
         self, candidates: _Candidates, alive: _Alive, ended: _Ended, place: Tensor
@@ -235,6 +257,8 @@ class _BeamSearch:
         here = ops.arange(self.rules.size, dtype="int32")[None] == place
         reach = ops.max(best, axis=1) / self.limit
         done = ended.scores[:, -1] >= reach
+        if self.enough is not None:
+            done = ops.logical_or(done, ended.count >= self.enough)
         alive = _Alive(
             written=ops.where(here, last[:, None], written),
             last=last,

@@ -21,6 +21,8 @@ class Search:
         beam: hypotheses followed side by side; not read when sampling.
         length_penalty: α of Wu et al., 2016, section 7: scores are log-probabilities
             over ((5 + length) / 6)^α. 0 prefers short texts, 1 nearly none.
+        patience: a source is done when this many times `beam` of its texts have ended
+            (Kasai et al., 2022), None to search on while anything can be gained.
         n_best: texts given for each source, samples when sampling.
         temperature: logits are divided by it before a token is drawn; 0 draws none.
         top_k: draw from that many of the likeliest tokens; 0 for all.
@@ -39,6 +41,7 @@ class Search:
 
     beam: int = 4
     length_penalty: float = 0.6
+    patience: float | None = 1.0
     n_best: int = 1
     temperature: float = 0.0
     top_k: int = 0
@@ -162,6 +165,10 @@ def _number(holds: Callable[[float], bool], accepted: str) -> Any:
 _ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "beam": _integer(1),
     "length_penalty": _number(lambda value: value >= 0, "from 0"),
+    "patience": (
+        lambda value: value is None or _number(lambda v: v > 0, "")[0](value),
+        "a number above 0, or none",
+    ),
     "n_best": _integer(1),
     "temperature": _number(lambda value: value >= 0, "from 0"),
     "top_k": _integer(0),

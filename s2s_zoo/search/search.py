@@ -62,4 +62,5 @@ def search(
         beam=options.beam,
         n_best=options.n_best,
         length_penalty=alpha,
+        patience=options.patience,
     )

@@ -106,17 +106,20 @@ class Task:
             else:
                 yield from self.all_texts((*text, token), total + gain)
 
-    def beam(self, width: int):
-        """Texts a textbook beam search ends, which never stops early."""
+    def beam(self, width: int, patience: float | None = None):
+        """Texts a textbook beam search ends, without patience never stopping early."""
         alive, ended = [((), 0.0)], []
-        while alive:
+        among = 2 * width if patience is None else width
+        while alive and (patience is None or len(ended) < round(patience * width)):
             ways = [
                 (text, token, total + gain)
                 for text, total in alive
                 for token, gain in self.continuations(text)
             ]
             ways = sorted(ways, key=lambda way: -way[2])[: 2 * width]
-            ended += [(text, total) for text, token, total in ways if token == END]
+            ended += [
+                (text, total) for text, token, total in ways[:among] if token == END
+            ]
             alive = [((*t, token), total) for t, token, total in ways if token != END]
             alive = alive[:width]
         return ended

@@ -74,8 +74,11 @@ def test_full_width_finds_the_best_of_all_texts(alpha, mode):
 
 
 @pytest.mark.parametrize("mode", modes())
-@pytest.mark.parametrize(("beam", "alpha"), [(2, 0.6), (3, 0.0), (4, 1.0)])
-def test_narrow_beam_equals_the_textbook(beam, alpha, mode):
+@pytest.mark.parametrize(
+    ("beam", "alpha", "patience"),
+    [(2, 0.6, None), (3, 0.0, None), (4, 1.0, None), (4, 1.0, 1.0), (3, 0.6, 2.0)],
+)
+def test_narrow_beam_equals_the_textbook(beam, alpha, patience, mode):
     model = Chaos(vocabulary=9, sources=6, seed=beam, spread=3.0)
     longest = LONGEST * 4
     run = search(
@@ -85,13 +88,14 @@ def test_narrow_beam_equals_the_textbook(beam, alpha, mode):
         forbidden=(PAD, START),
         beam=beam,
         length_penalty=alpha,
+        patience=patience,
     )
     result = run(SOURCES, longest, SHORTEST, PREFIXES)
     missed = 0
     for row, task in enumerate(tasks(model, (PAD, START))):
         task.longest = max(longest[row], len(task.prefix))
         task.shortest = min(SHORTEST[row], task.longest)
-        expected = ranked(task.beam(beam), alpha, beam)
+        expected = ranked(task.beam(beam, patience), alpha, beam)
         check(result, row, expected, task)
         missed += expected[:1] != ranked(task.beam(40), alpha, 1)
     assert missed > 0

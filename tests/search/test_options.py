@@ -35,6 +35,8 @@ def test_parses_every_kind_of_value():
         ("beam=true", "beam is an integer from 1. Received: True"),
         ("length_penalty=-1", "length_penalty is a number from 0"),
         ("length_penalty=nan", "length_penalty is a number from 0"),
+        ("patience=0", "patience is a number above 0, or none"),
+        ("patience=soon", "patience is a number above 0, or none"),
         ("temperature=inf", "temperature is a number from 0"),
         ("top_p=0,temperature=1", "top_p is a number above 0, 1 at most"),
         ("top_k=5", "top_k needs a temperature above 0"),
@@ -113,7 +115,15 @@ def test_search_is_what_its_options_ask_for(options):
             )
         if options.beam == 1:
             return greedy(model.step, state, law)
-        return beam_search(model.step, state, law, beam=3, n_best=2, length_penalty=0.9)
+        return beam_search(
+            model.step,
+            state,
+            law,
+            beam=3,
+            n_best=2,
+            length_penalty=0.9,
+            patience=1.0,
+        )
 
     found, expected = (
         compiled(run, modes()[0])(sources, lengths, prefix) for run in (ours, direct)
