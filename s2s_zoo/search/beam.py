@@ -60,9 +60,10 @@ def beam_search(
     whatever it says: asking for fewer never changes them and is done earlier. A text
     as long as allowed ends there with the probability the model gives that.
 
-    With a patience p a source is also done when p·K texts have ended, and texts end
-    only where they are among the K likeliest continuations: the first to end are
-    served first (Kasai et al., 2022, https://arxiv.org/abs/2204.05424).
+    With a patience p texts end only where they are among the K likeliest
+    continuations, and a source is also done when p·K texts have ended: the first to
+    end are served first (Kasai et al., 2022, https://arxiv.org/abs/2204.05424).
+    Without a length penalty it is done no earlier, since a longer text never gains.
 
     The result of a source depends on nothing but its own rows.
 
@@ -257,7 +258,7 @@ class _BeamSearch:
         here = ops.arange(self.rules.size, dtype="int32")[None] == place
         reach = ops.max(best, axis=1) / self.limit
         done = ended.scores[:, -1] >= reach
-        if self.enough is not None:
+        if self.enough is not None and self.alpha > 0:
             done = ops.logical_or(done, ended.count >= self.enough)
         alive = _Alive(
             written=ops.where(here, last[:, None], written),

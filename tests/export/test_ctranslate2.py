@@ -176,13 +176,15 @@ def test_scores(pair):
         assert result.tokens[-1] == "</s>"
 
 
-def test_beam_translations_without_length_penalty(tmp_path):
+@pytest.mark.parametrize("alpha", [0.0, 1e-6])
+def test_beam_translations_that_no_length_penalty_ranks(alpha, tmp_path):
+    """With a penalty, however small, CTranslate2 is done when 4 texts have ended."""
     model = transformer(**{"encoder.dropout": 0.0, "decoder.dropout": 0.0})
     learn_beginnings(model)
     folder = tmp_path / "model"
     write_ctranslate2(model.task.serving(model), folder)
-    expected, _ = ours(model, sources(), beam=4, length_penalty=0.0)
-    found = theirs(model, folder, sources(), beam_size=4, length_penalty=0)
+    expected, _ = ours(model, sources(), beam=4, length_penalty=alpha)
+    found = theirs(model, folder, sources(), beam_size=4, length_penalty=alpha)
     assert found == expected
     assert len({len(row) for row in found}) > 4
     assert max(map(len, found)) < LIMIT
