@@ -136,10 +136,12 @@ def _check(model: Seq2Seq) -> None:
         if not issubclass(found, wanted)
     ]
     if not problems:
+        prefix = model.task.search.prefix
         problems = [
             *(f"{p}.norm {layer.norm}" for p, layer in _sides(model) if _other(layer)),
             *_unequal("features.width", model.features.width, encoder.width),
             *_unequal("decoder.epsilon", decoder.epsilon, encoder.epsilon),
+            *filter(None, [prefix and f"task.search.prefix {prefix!r}"]),
         ]
     if problems:
         raise UserError(

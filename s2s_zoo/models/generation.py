@@ -19,7 +19,9 @@ def generate_tokens(
 
     Args:
         model: with an autoregressive decoder.
-        inputs: `source` and `source_lengths`, as `Seq2Seq.call` takes them.
+        inputs: `source` and `source_lengths`, as `Seq2Seq.call` takes them, and
+            maybe `prefix`, (B, P) int32 tokens that the targets begin with, padded
+            with -1 at the end.
         options: how to search.
 
     Returns:
@@ -27,7 +29,12 @@ def generate_tokens(
     """
     memory = model.encode(inputs, training=False)
     lengths = ops.cast(inputs["source_lengths"], "int32")
+    prefix = inputs.get("prefix")
     size = options.size(ops.shape(inputs["source"])[1])
+    if prefix is not None:
+        size = size + ops.shape(prefix)[1]
     state = model.decoder.start(memory, options.rows, size + 1)
-    found = search(model.decoder.step, state, options, lengths, size=size)
+    found = search(
+        model.decoder.step, state, options, lengths, size=size, prefix=prefix
+    )
     return found._asdict()

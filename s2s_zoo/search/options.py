@@ -33,6 +33,7 @@ class Search:
         length_factor: tokens allowed for each token of the source.
         length_extra: tokens allowed on top.
         unknown: whether the token of unknown text may be written.
+        prefix: text that every output begins with.
         seed: of the draw.
 
     Raises:
@@ -51,6 +52,7 @@ class Search:
     length_factor: float = 1.0
     length_extra: int = 50
     unknown: bool = True
+    prefix: str = ""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -101,7 +103,7 @@ class Search:
                     "Search: key=value pairs with commas between them, each key once, "
                     f"such as beam=8,length_penalty=1.0. Received: {text}"
                 )
-            settings[key] = _value(value)
+            settings[key] = value if key == "prefix" else _value(value)
         return (defaults or cls()).with_settings(settings)
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
@@ -181,6 +183,7 @@ _ACCEPTED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "length_factor": _number(lambda value: value >= 0, "from 0"),
     "length_extra": _integer(0),
     "unknown": (lambda value: type(value) is bool, "true or false"),
+    "prefix": (lambda value: isinstance(value, str), "text"),
     "seed": _integer(0),
 }
 

@@ -383,7 +383,8 @@ class TextToText(Task):
 
         def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
             model.search_with(self.search)
-            found = model(inputs, training=False)
+            writer = self.writer(model, self.search)
+            found = model(writer.prefixed(inputs), training=False)
             best = {n: found[n][:, 0] for n in ("tokens", "lengths", "scores")}
             best["token_lengths"] = best.pop("lengths")
             return best

@@ -84,10 +84,20 @@ class TextWriter:
     ) -> list[list[Written]]:
         """The texts of padded ids (B, T) of these lengths (B,)."""
         self.model.search_with(self.options)
-        inputs = {"source": source, "source_lengths": lengths}
+        inputs = self.prefixed({"source": source, "source_lengths": lengths})
         result = self.model.predict_on_batch(inputs)
         found = (ops.convert_to_numpy(result[name]) for name in FIELDS)
         return [self._texts(*row) for row in zip(*found, strict=True)]
+
+    def prefixed(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """The inputs of a search, with the tokens that its texts begin with."""
+        if not self.options.prefix:
+            return inputs
+        (ids,) = self.target.encode([self.options.prefix])
+        rows = ops.shape(inputs["source"])[0]
+        ids = ops.convert_to_tensor(ids, "int32")
+        prefix = ops.broadcast_to(ids[None], (rows, len(ids)))
+        return {**inputs, "prefix": prefix}
 
     def _texts(self, *columns: NDArray[Any]) -> list[Written]:
         return [

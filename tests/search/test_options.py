@@ -17,6 +17,7 @@ from tests.search.chaos import Chaos, compiled, modes
 def test_parses_every_kind_of_value():
     found = Search.parse(" beam = 8, length_penalty=1,max_length=none,unknown=False")
     assert found == Search(beam=8, length_penalty=1.0, unknown=False)
+    assert Search.parse("prefix=1990").prefix == "1990"
     assert Search.parse("max_length=20", Search(beam=2)) == Search(
         beam=2, max_length=20
     )

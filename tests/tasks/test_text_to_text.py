@@ -106,6 +106,18 @@ def test_lengths_are_bounded(model):
     assert len(long.split()) >= 6
 
 
+@pytest.mark.parametrize("settings", [{"beam": 3}, {"beam": 1, "max_length": 2}])
+def test_outputs_begin_with_the_prefix(model, task, settings):
+    lines = ["a b c", "", "h"]
+    long = "d c a d c a d c a d c a d c a d c a d c a d c a d c a d c a d c a d c a"
+    for prefix in ("d c a", long):
+        texts = model.generate(lines, prefix=prefix, **settings)
+        assert texts[1] == ""
+        assert all(text.startswith(prefix) for text in texts[::2])
+    (found,) = task.infer(model, ["a b"], "beam=2,prefix=e f g")
+    assert found["output"].startswith("e f g")
+
+
 def test_an_unknown_search_setting_is_refused(model, task):
     with pytest.raises(UserError, match="the keys are beam"):
         task.infer(model, ["a"], "beams=3")
