@@ -39,21 +39,9 @@ SPEECH = FRESH | {
     "task.buckets": 1,
 }
 TEXT = FRESH | SMALL | {"encoder.dropout": 0.0, "decoder.dropout": 0.0}
-NARROW = {
-    f"{part}.{name}": value
-    for part in ("encoder", "decoder")
-    for name, value in {"width": 16, "layers": 1, "heads": 2, "hidden": 32}.items()
-}
 KINDS = {
     "speech": ("deepspeech2_small", SPEECH, "recipe.batch_seconds", 9.0, {}),
     "text": (
-        "transformer_tiny",
-        TEXT,
-        "recipe.batch_tokens",
-        350,
-        {"features.width": 16, **NARROW},
-    ),
-    "float16": (
         "reversal_rr",
         TEXT,
         "recipe.batch_tokens",
@@ -83,9 +71,9 @@ def main(directory: Path) -> None:
     }
     found = {}
     for kind in KINDS:
-        data = corpora.get(kind, corpora["text"])
         one, two = (
-            trained(kind, data, directory / f"{kind}{n}", devices=n) for n in (1, 2)
+            trained(kind, corpora[kind], directory / f"{kind}{n}", devices=n)
+            for n in (1, 2)
         )
         found[kind] = {
             "losses": [one[0], two[0]],

@@ -31,9 +31,9 @@ def test_two_devices_learn_what_one_learns(tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     for kind, found in json.loads(done.stdout).items():
         one, two = found["losses"]
-        tolerance = 1e-5 if kind == "float16" else 1e-6
-        np.testing.assert_allclose(two, one, rtol=tolerance, err_msg=kind)
-        assert found["difference"] < (1e-3 if kind == "float16" else 1e-4)
+        mixed = kind == "text"  # its encoder and decoder compute in float16
+        np.testing.assert_allclose(two, one, rtol=1e-5 if mixed else 1e-6)
+        assert found["difference"] < (1e-3 if mixed else 1e-4)
 
 
 @pytest.mark.parametrize("count", [2, 64])
