@@ -7,6 +7,7 @@ from keras import ops
 
 from s2s_zoo.search.result import SearchResult, Step, penalty
 from s2s_zoo.search.rules import Rules
+from s2s_zoo.search.selection import largest
 from s2s_zoo.typing import DecoderState, Tensor
 from s2s_zoo.vocabulary import END, START
 
@@ -177,8 +178,7 @@ class _BeamSearch:
         """
         closed = {*self.rules.forbidden, END}
         count = min(2 * self.beam + len(closed), logits.shape[-1])
-        best, tokens = ops.top_k(logits, count)
-        tokens = ops.cast(tokens, "int32")
+        best, tokens = largest(logits, count)
         forced, may_end = (x[:, None] for x in self.rules.at(place, self.beam))
         free = forced < 0
         allowed = ops.logical_and(free, ~_is_one_of(tokens, closed))
