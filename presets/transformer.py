@@ -153,7 +153,9 @@ transformer_tiny = register_preset(
         task=replace(
             transformer_base.task,
             vocabulary=10_000,
-            search=Search(beam=5, length_penalty=1.0),
+            search=Search(
+                beam=5, length_penalty=1.0, length_factor=1.5, length_extra=10
+            ),
         ),
         features=partial(TokenFeatures, width=128, scaled=True),
         encoder=partial(TransformerEncoder, **TINY),

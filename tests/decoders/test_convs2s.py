@@ -355,28 +355,3 @@ def test_the_scaled_form_has_a_convolution_of_each_kind():
         "decoder.channels": (8, 16, 32),
         "decoder.kernels": (3, 3, 1),
     }
-
-
-def normalized(inputs, outputs):
-    """Parameters of a weight-normalized layer: V, g and b."""
-    return inputs * outputs + 2 * outputs
-
-
-def test_parameters_of_the_published_size():
-    convolutions = (
-        *(9 * normalized(3 * 512, 1024), normalized(3 * 512, 2048)),
-        *(3 * normalized(3 * 1024, 2048), normalized(512, 1024)),
-        *(normalized(1024, 4096), normalized(2048, 4096), normalized(1024, 2048)),
-    )
-    attentions = (
-        count * (normalized(channels, 512) + normalized(512, channels))
-        for channels, count in ((512, 9), (1024, 4), (2048, 2))
-    )
-    around = normalized(512, 512) + normalized(2048, 512)
-    tied = sum(convolutions) + sum(attentions) + around
-    table = 32768 * 512
-    assert tied + table == 82_675_712
-    decoder = ConvS2SDecoder(**PUBLISHED, tie_output=True)
-    shape = (None, None, 512)
-    decoder.build(EncoderOutput(shape, shape[:-1]))
-    assert decoder.count_params() == 82_675_712

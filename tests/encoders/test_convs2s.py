@@ -160,21 +160,3 @@ def test_the_scaled_form_has_a_convolution_of_each_kind():
         "encoder.channels": (8, 16, 32),
         "encoder.kernels": (3, 3, 1),
     }
-
-
-def normalized(inputs, outputs):
-    """Parameters of a weight-normalized layer: V, g and b."""
-    return inputs * outputs + 2 * outputs
-
-
-def test_parameters_of_the_published_size():
-    convolutions = (
-        *(9 * normalized(3 * 512, 1024), normalized(3 * 512, 2048)),
-        *(3 * normalized(3 * 1024, 2048), normalized(512, 1024)),
-        *(normalized(1024, 4096), normalized(2048, 4096), normalized(1024, 2048)),
-    )
-    around = 1024 * 512 + normalized(512, 512) + normalized(2048, 512)
-    assert sum(convolutions) + around == 53_274_624
-    encoder = ConvS2SEncoder(**PUBLISHED)
-    encoder.build((None, None, 512))
-    assert encoder.count_params() == 53_274_624
