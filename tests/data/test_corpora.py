@@ -1,10 +1,7 @@
 import hashlib
 import logging
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +17,7 @@ from s2s_zoo.data.download import tree_sha256
 from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.precomputed import load_features
 from s2s_zoo.errors import UserError
-
-Serve = Callable[[Path], str]
+from tests.data.conftest import Serve
 
 
 @pytest.fixture(autouse=True)
@@ -29,30 +25,6 @@ def no_corpora(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty cache and no shared data."""
     monkeypatch.setenv("S2S_ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("S2S_ZOO_DATA_DIR", raising=False)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Serves a directory on the local machine; gives the address."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(directory: Path) -> str:
-        class Handler(SimpleHTTPRequestHandler):
-            def __init__(self, *args: object) -> None:
-                super().__init__(*args, directory=str(directory))  # type: ignore[arg-type]
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 def clip(path: Path, seconds: float = 0.1, rate: int = 16000, **format: str) -> None:

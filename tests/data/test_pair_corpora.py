@@ -6,10 +6,7 @@ import importlib.util
 import json
 import logging
 import shutil
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +29,8 @@ from s2s_zoo.data.corpora.resolve import pair_splits, read_data, read_pairs
 from s2s_zoo.data.corpora.wmt14_en_de import Archive, Wmt14EnDe
 from s2s_zoo.data.pairs import Pair, PairSequence
 from s2s_zoo.errors import UserError
+from tests.data.conftest import Serve
 
-Serve = Callable[[Path], str]
 ROLES = ("train", "validation", "test")
 
 
@@ -42,30 +39,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("S2S_ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("S2S_ZOO_DATA_DIR", raising=False)
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """Serves a directory on the local machine; gives the address."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def start(directory: Path) -> str:
-        class Handler(SimpleHTTPRequestHandler):
-            def __init__(self, *args: object) -> None:
-                super().__init__(*args, directory=str(directory))  # type: ignore[arg-type]
-
-            def log_message(self, *arguments: object) -> None:
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
 
 
 def write(path: Path, *lines: str) -> Path:
