@@ -128,6 +128,9 @@ def average_checkpoints(directory: Path, model: keras.Model, count: int) -> int:
 
     Returns:
         How many there were, at most `count`; with none the model is left alone.
+
+    Raises:
+        UserError: a checkpoint is of another model.
     """
     trainable = {id(variable) for variable in model.trainable_variables}
     variables = {
@@ -142,10 +145,13 @@ def average_checkpoints(directory: Path, model: keras.Model, count: int) -> int:
             _, arrays = _read(path)
         except DamagedCheckpoint:
             continue
+        arrays = {COUNTERS.sub("", name): array for name, array in arrays.items()}
+        for name, total in sums.items():
+            if name not in arrays or arrays[name].shape != total.shape:
+                raise UserError(f"{path} is of another model: {name} differs")
         used += 1
-        for name, array in arrays.items():
-            if (plain := COUNTERS.sub("", name)) in sums:
-                sums[plain] += array
+        for name in sums:
+            sums[name] += arrays[name]
     for name, variable in variables.items() if used else ():
         variable.assign((sums[name] / used).astype("float32"))
     return used

@@ -169,6 +169,12 @@ def test_a_damaged_one_is_not_averaged(tmp_path):
     assert average_checkpoints(tmp_path / "nothing", model, 5) == 0
 
 
+def test_those_of_another_model_are_not_averaged(tmp_path):
+    save_checkpoint(tmp_path, make(units=3), TrainingState(step=1), keep=9)
+    with pytest.raises(UserError, match="another model: model/0.* differs"):
+        average_checkpoints(tmp_path, make(units=4), 5)
+
+
 def flip(path, place):
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1
