@@ -171,7 +171,7 @@ def test_a_damaged_one_is_not_averaged(tmp_path):
 
 def test_those_of_another_model_are_not_averaged(tmp_path):
     save_checkpoint(tmp_path, make(units=3), TrainingState(step=1), keep=9)
-    with pytest.raises(UserError, match="another model: model/0.* differs"):
+    with pytest.raises(UserError, match=r"another model: model/0.* differs"):
         average_checkpoints(tmp_path, make(units=4), 5)
 
 
