@@ -20,7 +20,6 @@ hits all of them; ratios of medians are the result. Above 1 the zoo is faster.
 import argparse
 import dataclasses
 import json
-import math
 import os
 import statistics
 import tempfile
@@ -33,7 +32,7 @@ from turns import Contestant, race, serve
 BACKENDS = ("tensorflow", "jax", "torch")
 BATCHES = 4
 LENGTHS = (16, 32, 64, 128)
-PAD, END, START, FIRST = 0, 1, 2, 4
+PAD, END, FIRST = 0, 1, 4
 
 
 def training_batches(rows, size, vocabulary):
@@ -81,13 +80,12 @@ def zoo_trainer(preset):
 
 def pytorch_trainer(preset):
     import torch
+    from pytorch_transformer import PyTorchTransformer
 
     from s2s_zoo.registry import PRESETS
 
     found = PRESETS.get(preset)
-    model = pytorch_transformer(
-        torch, found.task.vocabulary, **found.decoder.keywords
-    ).train()
+    model = PyTorchTransformer(found.task.vocabulary, **found.decoder.keywords)
     optimizer = torch.optim.Adam(
         model.parameters(), 1e-4, (0.9, found.recipe.optimizer.keywords["beta_2"]), 1e-9
     )
@@ -108,68 +106,6 @@ def pytorch_trainer(preset):
         return float(loss)
 
     return step
-
-
-def pytorch_transformer(
-    torch,
-    vocabulary,
-    width,
-    layers,
-    heads,
-    hidden,
-    dropout=0.1,
-    attention_dropout=0.1,
-    relu_dropout=0.1,
-):
-    nn = torch.nn
-
-    class Translator(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.table = nn.Embedding(vocabulary, width)
-            nn.init.normal_(self.table.weight, std=width**-0.5)
-            self.drop = nn.Dropout(dropout)
-            self.blocks = nn.Transformer(
-                width,
-                heads,
-                layers,
-                layers,
-                hidden,
-                dropout,
-                batch_first=True,
-                norm_first=True,
-                bias=True,
-            )
-            for module in self.blocks.modules():
-                if isinstance(module, nn.MultiheadAttention):
-                    module.dropout = attention_dropout
-                if hasattr(module, "linear1"):
-                    module.dropout.p = relu_dropout
-            half = width // 2
-            rates = torch.exp(-torch.arange(half) * math.log(1e4) / (half - 1))
-            angles = torch.arange(512)[:, None] * rates
-            self.register_buffer("codes", torch.cat([angles.sin(), angles.cos()], 1))
-
-        def embed(self, tokens):
-            codes = self.codes[: tokens.shape[1]]
-            return self.drop(self.table(tokens) * math.sqrt(width) + codes)
-
-        def forward(self, source, lengths, target):
-            padding = torch.arange(source.shape[1])[None] >= lengths[:, None]
-            start = torch.full_like(target[:, :1], START)
-            read = self.embed(torch.cat([start, target[:, :-1]], 1))
-            causal = nn.Transformer.generate_square_subsequent_mask(target.shape[1])
-            states = self.blocks(
-                self.embed(source),
-                read,
-                tgt_mask=causal,
-                src_key_padding_mask=padding,
-                memory_key_padding_mask=padding,
-                tgt_is_causal=True,
-            )
-            return states @ self.table.weight.T
-
-    return Translator()
 
 
 def trainer(options):
