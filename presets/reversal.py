@@ -18,7 +18,6 @@ from s2s_zoo.encoders.convs2s import ConvS2SEncoder
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.encoders.transformer import TransformerEncoder
 from s2s_zoo.features.tokens import TokenFeatures
-from s2s_zoo.optimizers.lazy_adam import LazyAdam
 from s2s_zoo.optimizers.schedules import InverseSquareRoot, PolynomialDecay
 from s2s_zoo.search.options import Search
 from s2s_zoo.tasks.text_to_text import TextToText
@@ -141,7 +140,7 @@ reversal_tt = register_preset(
         decoder=partial(TransformerDecoder, **TINY),
         recipe=replace(
             reversal_rr.recipe,
-            optimizer=partial(LazyAdam, beta_2=0.997, epsilon=1e-9, lazy=()),
+            optimizer=partial(keras.optimizers.Adam, beta_2=0.997, epsilon=1e-9),
             schedule=partial(
                 InverseSquareRoot, initial_learning_rate=1.0, d_model=128, warmup=200
             ),
