@@ -122,13 +122,15 @@ class Seq2Seq(keras.Model):
             x: inputs.
             y: target.
             y_pred: what `call` returned.
-            sample_weight: share of the batch that a replica has, a scalar; None where
-                it has all. The losses of all replicas add up to that of the batch.
+            sample_weight: share of the batch that a replica has, a scalar; None for
+                equal shares. The losses of all replicas add up to that of the batch.
             training: as Keras hands it in.
         """
         loss = self.task.loss(y, y_pred)
         for penalty in self.losses:
             loss = loss + keras.ops.cast(penalty, "float32")
+        if sample_weight is None and distribution.replicated():
+            sample_weight = 1.0 / distribution.replicas(self)
         return loss if sample_weight is None else loss * sample_weight
 
     def train_on_batch(

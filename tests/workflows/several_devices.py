@@ -7,6 +7,7 @@ when a backend starts.
 import json
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 os.environ["XLA_FLAGS"] = (
@@ -20,8 +21,12 @@ if os.environ["KERAS_BACKEND"] == "tensorflow":
         [tf.config.LogicalDeviceConfiguration()] * 2,
     )
 
+import keras
 import numpy as np
 
+from s2s_zoo.distribution import devices
+from s2s_zoo.registry import PRESETS
+from s2s_zoo.vocabulary import PAD, UNKNOWN
 from s2s_zoo.workflows.train import train
 from tests.speech_corpus import write_corpus
 from tests.text_corpus import SMALL, write_pairs
@@ -38,7 +43,8 @@ SPEECH = FRESH | {
     "encoder.dropout": 0.0,
     "task.buckets": 1,
 }
-TEXT = FRESH | SMALL | {"encoder.dropout": 0.0, "decoder.dropout": 0.0}
+UNDROPPED = {"encoder.dropout": 0.0, "decoder.dropout": 0.0}
+TEXT = FRESH | SMALL | UNDROPPED
 KINDS = {
     "speech": ("deepspeech2_small", SPEECH, "recipe.batch_seconds", 9.0, {}),
     "text": (
@@ -64,6 +70,22 @@ def trained(kind: str, data: Path, run: Path, devices: int) -> tuple[list, np.nd
     return [result.train_loss, *measured], weights
 
 
+def fitted(scope) -> np.ndarray:
+    """The weights after Keras' own `fit`, on rows of equal length."""
+    keras.utils.set_random_seed(0)
+    with scope:
+        preset = PRESETS.get("reversal_rr").scaled()
+        model = preset.with_settings(UNDROPPED).build()
+        model.compile(keras.optimizers.SGD(0.1), auto_scale_loss=False)
+    (inputs, target), _ = preset.task.random_batch(64)
+    for tokens in (inputs["source"], inputs["target"], target["target"]):
+        tokens[tokens == PAD] = UNKNOWN
+    inputs["source_lengths"][:] = inputs["source"].shape[1]
+    target["target_lengths"][:] = target["target"].shape[1]
+    model.fit(inputs, target, batch_size=len(inputs["source"]), epochs=2, verbose=0)
+    return np.concatenate([weight.ravel() for weight in model.get_weights()])
+
+
 def main(directory: Path) -> None:
     corpora = {
         "speech": write_corpus(directory / "speech", train=13),
@@ -80,6 +102,8 @@ def main(directory: Path) -> None:
             "difference": float(np.abs(one[1] - two[1]).max()),
             "weights": len(one[1]),
         }
+    one, two = (fitted(scope) for scope in (nullcontext(), devices(2)))
+    found["fit"] = float(np.abs(one - two).max())
     print(json.dumps(found))
 
 
