@@ -341,6 +341,8 @@ class TextToText(Task):
 
     def _signature(self, options: Search) -> str:
         searched = f"beam:{options.beam}|penalty:{options.length_penalty}"
+        if options.beam > 1:
+            searched += f"|patience:{options.patience}"
         by_measure = {
             "translation": translation_signature,
             "summary": rouge_signature,
