@@ -140,10 +140,13 @@ def train(options):
 def decoding_model(options):
     """A model with pieces, and the search its texts are written with."""
     from s2s_zoo.models.seq2seq import Seq2Seq
+    from s2s_zoo.search.options import Search
 
     if options.run:
         model = Seq2Seq.from_preset(Path(options.run) / "preset", load_weights=True)
-        return model, model.task.search
+        search = Search.parse(options.search, model.task.search)
+        model.task = dataclasses.replace(model.task, search=search)
+        return model, search
     from s2s_zoo.vocabulary import SPECIAL_PIECES
 
     model, found = zoo_model(options.decode or options.length)
@@ -243,6 +246,7 @@ def decode(options):
     if options.run:
         arguments += ["--run", options.run, "--input", options.input]
         arguments += ["--sentences", str(options.sentences)]
+        arguments += ["--search", options.search]
     with tempfile.TemporaryDirectory() as folder:
         contestants = {}
         for name in options.backends.split(","):
@@ -333,6 +337,7 @@ def main():
     parser.add_argument("--written", type=int, default=32, help="tokens of each text")
     parser.add_argument("--run", help="run directory to decode with")
     parser.add_argument("--input", help="lines to translate with the run")
+    parser.add_argument("--search", default="", help="of the run, such as beam=4")
     parser.add_argument("--sentences", type=int, default=64, help="of the input")
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)

@@ -143,7 +143,8 @@ transformer_tiny = register_preset(
         name="transformer_tiny",
         summary="4+4 layers of 128, 4 heads; 30,000 sentences are enough",
         paper="https://arxiv.org/abs/2105.14462",
-        expect="Multi30k English-German: BLEU 41.0 (paper, tokenized, lower case)",
+        expect="Multi30k English-German: BLEU 39.2 cased and detokenized, in 70 min "
+        "of one core (the paper's 41.0 is tokenized, in lower case)",
         parameters=2_599_424,
         task=replace(
             transformer_base.task,
@@ -162,7 +163,7 @@ transformer_tiny = register_preset(
                 InverseSquareRoot, initial_learning_rate=2.5, d_model=128, warmup=2000
             ),
             batch_tokens=4096,
-            epochs=60,
+            epochs=32,
             max_steps=0,
             checkpoint_every=100,
             validate_every=0,
