@@ -18,7 +18,7 @@ from s2s_zoo.encoders.convs2s import ConvS2SEncoder
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.encoders.transformer import TransformerEncoder
 from s2s_zoo.features.tokens import TokenFeatures
-from s2s_zoo.optimizers.schedules import InverseSquareRoot, PolynomialDecay
+from s2s_zoo.optimizers.schedules import PolynomialDecay
 from s2s_zoo.search.options import Search
 from s2s_zoo.tasks.text_to_text import TextToText
 
@@ -103,6 +103,7 @@ reversal_cr = register_preset(
         summary="convolutional encoder, recurrent decoder; Greek letters backwards",
         encoder=CONVOLUTIONAL_ENCODER,
         decoder=RECURRENT_DECODER,
+        recipe=replace(reversal_rr.recipe, epochs=20),
     )
 )
 
@@ -142,8 +143,13 @@ reversal_tt = register_preset(
             reversal_rr.recipe,
             optimizer=partial(keras.optimizers.Adam, beta_2=0.997, epsilon=1e-9),
             schedule=partial(
-                InverseSquareRoot, initial_learning_rate=1.0, d_model=128, warmup=200
+                PolynomialDecay,
+                initial_learning_rate=3e-3,
+                decay_steps=0,
+                power=1.0,
+                warmup=200,
             ),
+            epochs=16,
         ),
     )
 )
