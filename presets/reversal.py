@@ -66,7 +66,7 @@ reversal_rr = register_preset(
             max_tokens=64,
             label_smoothing=0.0,
             measure="exact",
-            search=Search(beam=5, length_penalty=1.0, length_extra=10),
+            search=Search(beam=5, length_penalty=0.0, length_extra=10),
             buckets=4,
         ),
         features=partial(TokenFeatures, width=128),
@@ -134,7 +134,7 @@ reversal_tt = register_preset(
         summary="Transformer encoder and decoder; writes Greek letters backwards",
         paper="https://arxiv.org/abs/1706.03762",
         task=replace(
-            reversal_rr.task, search=Search(beam=5, length_penalty=1.0, length_extra=2)
+            reversal_rr.task, search=Search(beam=5, length_penalty=0.0, length_extra=2)
         ),
         features=partial(TokenFeatures, width=128, scaled=True),
         encoder=partial(TransformerEncoder, **TINY),
@@ -149,7 +149,7 @@ reversal_tt = register_preset(
                 power=1.0,
                 warmup=200,
             ),
-            epochs=16,
+            epochs=24,
         ),
     )
 )
