@@ -86,7 +86,7 @@ def test_trains_and_comes_back_from_its_directory(name, tmp_path):
     compile_model(model, preset, updates=10)
     inputs, target = batch_of(preset)
     before = values(model)
-    for _ in range(STEPS if preset.recipe.precision == "mixed_float16" else 1):
+    for _ in range(STEPS):  # overflows are skipped, a warm-up may start at a rate of 0
         loss = model.train_on_batch(inputs, target, return_dict=True)["loss"]
         assert np.isfinite(loss)
         assert loss > 0
