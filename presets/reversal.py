@@ -131,6 +131,7 @@ reversal_tt = register_preset(
         reversal_rr,
         name="reversal_tt",
         parameters=924_928,
+        expect="97 % of unseen sequences written backwards, in 20 minutes",
         summary="Transformer encoder and decoder; writes Greek letters backwards",
         paper="https://arxiv.org/abs/1706.03762",
         task=replace(
