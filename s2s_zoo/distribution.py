@@ -151,15 +151,24 @@ def sum_gradients_first(optimizer: Any) -> None:
     Keras sums them last, after clipping, norms and loss scaling have seen those of
     one replica. The optimizer at the core then has nothing to sum.
     """
-    apply, innermost = optimizer.apply, optimizer
-    while hasattr(innermost, "inner_optimizer"):
-        innermost = innermost.inner_optimizer
+    apply = optimizer.apply
 
     def apply_sum(grads: Any, trainable_variables: Any = None) -> None:
         apply(summed(*grads), trainable_variables)
 
     optimizer.apply = apply_sum
-    innermost._all_reduce_sum_gradients = list
+    _innermost(optimizer)._all_reduce_sum_gradients = list
+
+
+def sums_first(optimizer: Any) -> bool:
+    """Whether `sum_gradients_first` was asked of an optimizer or one around it."""
+    return "_all_reduce_sum_gradients" in vars(_innermost(optimizer))
+
+
+def _innermost(optimizer: Any) -> Any:
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
 
 
 def summed(*values: Tensor | None) -> list[Tensor | None]:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from s2s_zoo import distribution
 from s2s_zoo.optimizers.conditional import apply_if
 from s2s_zoo.optimizers.gradients import dense
 from s2s_zoo.optimizers.wrapper import OptimizerWrapper
@@ -85,6 +86,11 @@ class GradientAccumulation(OptimizerWrapper):
         """Add the gradients to the sum; update after the last batch of a group."""
         if not self.built:
             self.build(list(trainable_variables or []))
+        if distribution.replicated() and not distribution.sums_first(self):
+            raise ValueError(
+                "Under tf.distribute gradients are accumulated where "
+                "s2s_zoo.distribution.sum_gradients_first was asked of the optimizer"
+            )
         variables = list(trainable_variables or self._trainable_variables)
         weight = ops.copy(self._next_weight)
         total = self._weight + weight
