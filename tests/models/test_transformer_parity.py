@@ -84,12 +84,18 @@ def test_gradient_of_the_shared_table(pair):
     np.testing.assert_allclose(found, expected.numpy(), atol=2e-4, rtol=1e-4)
 
 
-def textbook_beam(model, source, beam, alpha, limit):
-    """Beam search over PyTorch's logits, the whole prefix read at every step."""
+def textbook_beam(model, source, beam, alpha, limit, patience):
+    """Beam search over PyTorch's logits, the whole prefix read at every step.
+
+    Without patience it never stops early; with it texts end among the `beam` best.
+    """
     memory = model.encode(source, torch.ones_like(source, dtype=torch.bool))
     mask = torch.ones_like(source, dtype=torch.bool)
     alive, finished = [(0.0, [START])], []
+    enough = float("inf") if patience is None else round(patience * beam)
     for length in range(1, limit + 2):
+        if len(finished) >= enough:
+            break
         grown = []
         for score, tokens in alive:
             logits = model.decode(torch.tensor([tokens]), memory, mask)[0, -1]
@@ -99,27 +105,33 @@ def textbook_beam(model, source, beam, alpha, limit):
                     grown.append((score + step, [*tokens, token]))
         grown.sort(reverse=True)
         alive = []
-        for score, tokens in grown[: 2 * beam]:
-            if tokens[-1] == END:
+        for rank, (score, tokens) in enumerate(grown[: 2 * beam]):
+            if tokens[-1] == END and (patience is None or rank < beam):
                 finished.append((score / ((5 + length) / 6) ** alpha, tokens[1:-1]))
-            elif len(alive) < beam:
+            elif tokens[-1] != END and len(alive) < beam:
                 alive.append((score, tokens))
     return sorted(finished, reverse=True)[:beam]
 
 
+@pytest.mark.parametrize("patience", [None, 1.0])
 @pytest.mark.parametrize(("beam", "alpha"), [(1, 0.0), (4, 0.6), (3, 1.0)])
-def test_beam_output(pair, beam, alpha):
+def test_beam_output(pair, beam, alpha, patience):
     ours, theirs = pair
     source, lengths, _ = batch()
     options = Search(
-        beam=beam, length_penalty=alpha, n_best=beam, length_extra=3, length_factor=1.0
+        beam=beam,
+        length_penalty=alpha,
+        patience=patience,
+        n_best=beam,
+        length_extra=3,
+        length_factor=1.0,
     )
     inputs = {"source": source, "source_lengths": lengths}
     found = generate_tokens(ours, inputs, options)
     found = {name: ops.convert_to_numpy(value) for name, value in found.items()}
     for row, length in enumerate(lengths):
         alone = torch.from_numpy(source[row : row + 1, :length]).long()
-        expected = textbook_beam(theirs, alone, beam, alpha, int(length) + 3)
+        expected = textbook_beam(theirs, alone, beam, alpha, int(length) + 3, patience)
         best = found["tokens"][row, 0, : found["lengths"][row, 0]]
         assert best.tolist() == expected[0][1]
         assert found["scores"][row, 0] == pytest.approx(expected[0][0], abs=1e-4)

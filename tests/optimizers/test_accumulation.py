@@ -117,3 +117,14 @@ def test_it_serializes():
     optimizer = GradientAccumulation(keras.optimizers.Adam(0.3), 7)
     again = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert again.get_config() == optimizer.get_config()
+
+
+def test_replicas_that_do_not_sum_their_gradients_first_are_refused():
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("tf.distribute belongs to the TensorFlow backend")
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        pieces = model(GradientAccumulation(keras.optimizers.SGD(0.1), 2))
+        with pytest.raises(ValueError, match="sum_gradients_first"):
+            pieces.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))
