@@ -63,8 +63,8 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped at once; the last checkpoint is untouched.", err=True)
-        sys.exit(INTERRUPTED)
+        click.echo("Stopped at once; what was saved before is untouched.", err=True)
+        sys.exit(FAILED)
     except BrokenPipeError:
         sys.exit(FAILED)
     sys.exit(result if isinstance(result, int) else 0)

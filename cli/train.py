@@ -24,6 +24,7 @@ from . import INTERRUPTED, options
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, dropout.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
 @click.option("--init-from", help="Run or preset directory to take weights from.")
+@click.option("--init-partly", is_flag=True, help="Take those that fit.")
 @click.option("--numerics", is_flag=True, help="Record exponents layer by layer.")
 @options.backend
 @options.as_json
@@ -34,6 +35,7 @@ def command(
     settings: tuple[str, ...],
     resume: bool,
     init_from: str | None,
+    init_partly: bool,
     numerics: bool,
     backend: str | None,
     as_json: bool,
@@ -57,6 +59,7 @@ def command(
             settings=given | dict(map(parse_setting, settings)),
             resume=resume,
             init_from=init_from,
+            init_partly=init_partly,
             numerics=numerics,
             reporter=reporter,
         )

@@ -124,6 +124,9 @@ TINY: dict[str, Any] = {
     "layers": 2,
     "heads": 8,
     "hidden": 512,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+    "relu_dropout": 0.0,
 }
 
 reversal_tt = register_preset(
@@ -131,7 +134,6 @@ reversal_tt = register_preset(
         reversal_rr,
         name="reversal_tt",
         parameters=924_928,
-        expect="97 % of unseen sequences written backwards, in 20 minutes",
         summary="Transformer encoder and decoder; writes Greek letters backwards",
         paper="https://arxiv.org/abs/1706.03762",
         task=replace(

@@ -71,11 +71,21 @@ class AudioAugmentation:
         """The greatest duration an utterance of `seconds` may get."""
         return seconds / self._slowest
 
+    def shortest(self, seconds: float) -> float:
+        """The least duration an utterance of `seconds` may get."""
+        return seconds / self._fastest
+
     @property
     def _slowest(self) -> float:
         if isinstance(self.speed, tuple):
             return min(self.speed, default=1.0)
         return 1 - self.speed
+
+    @property
+    def _fastest(self) -> float:
+        if isinstance(self.speed, tuple):
+            return max(self.speed, default=1.0)
+        return 1 + self.speed
 
     def _resample(
         self, audio: Audio, sample_rate: int, rng: np.random.Generator

@@ -60,6 +60,7 @@ class Evaluation:
         examples: how many were evaluated.
         signature: how the metrics were computed.
         outputs: (name, reference, output) of each example.
+        unreadable: why examples could not be read, by name; their output is empty.
     """
 
     metrics: dict[str, float]
@@ -67,6 +68,7 @@ class Evaluation:
     examples: int
     signature: str
     outputs: list[tuple[str, str, str]]
+    unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

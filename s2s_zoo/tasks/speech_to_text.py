@@ -1,7 +1,7 @@
 """Speech recognition: characters from waveforms, by CTC."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -169,12 +169,13 @@ class SpeechToText(Task):
     def _output_frames(
         self, model: Seq2Seq, examples: Sequence[Utterance]
     ) -> NDArray[np.int32]:
-        """CTC frames of each utterance."""
-        seconds = np.array([u.seconds for u in examples])
+        """CTC frames of each utterance, as short as augmentation makes it."""
         if is_features(examples[0]):
+            seconds = np.array([u.seconds for u in examples])
             frames = (seconds * FEATURE_RATE).round().astype(np.int32)
             return model.encoder.output_lengths(frames)
-        return self.output_frames(model, seconds)
+        shortest = [self.augmentation.shortest(u.seconds) for u in examples]
+        return self.output_frames(model, shortest)
 
     def output_frames(self, model: Seq2Seq, seconds: Any) -> Any:
         """CTC frames of audio of that many seconds, a number or an array."""
@@ -282,7 +283,10 @@ class SpeechToText(Task):
         progress: Callable[[int], None],
         search: str = "",
     ) -> Evaluation:
-        """Word and character error rate of greedy transcripts, and the loss."""
+        """Word and character error rate of greedy transcripts, and the loss.
+
+        What cannot be read counts as heard empty.
+        """
         _check_greedy(search)
         batches = self.batches(examples)
         hypotheses: dict[int, str] = {}
@@ -290,9 +294,9 @@ class SpeechToText(Task):
         for batch in batches.plan(budget, self.buckets, shuffle=False).epoch(0):
             inputs, target = batches.load(batch)
             output = model.predict_on_batch(inputs)
-            found = self.read_output(model, output)
+            heard = self.read_output(model, output)
             hypotheses.update(
-                (i, t.text) for i, t in zip(batch.indices, found, strict=False)
+                (i, t.text) for i, t in zip(batch.indices, heard, strict=False)
             )
             losses.append((float(self.loss(target, output)), len(batch.indices)))
             progress(len(batch.indices))
@@ -300,7 +304,8 @@ class SpeechToText(Task):
             (u.name, normalize_transcript(u.transcript, self.alphabet), hypotheses[i])
             for i, u in enumerate(examples)
         ]
-        return self._measure(outputs, losses)
+        found = self._measure(outputs, losses)
+        return replace(found, unreadable=batches.unreadable)
 
     def _measure(
         self, outputs: list[tuple[str, str, str]], losses: list[tuple[float, int]]

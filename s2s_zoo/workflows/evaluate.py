@@ -51,6 +51,8 @@ def evaluate(
         reporter.evaluated,
         search,
     )
+    for name, reason in evaluation.unreadable.items():
+        reporter.note(f"{name} counts as empty: {reason}")
     if outputs is not None:
         _write_outputs(Path(outputs), evaluation)
     return evaluation

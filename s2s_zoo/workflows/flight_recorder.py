@@ -14,6 +14,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.checkpoints import host_random_state, set_host_random_state
+from s2s_zoo.errors import writing
 from s2s_zoo.numerics.picture import ScaleHistory, plot_numerics
 from s2s_zoo.numerics.recording import Recording, record
 from s2s_zoo.numerics.verdict import judge
@@ -105,7 +106,7 @@ class FlightRecorder:
                 return
             recording = record(self.watcher, step, inputs, target, scale)
         row = {**recording.to_row(), "seconds_so_far": round(self.seconds, 3)}
-        append_row(self.run.numerics, row)
+        self._append(row)
 
     def after_step(self, loss: float) -> None:
         """Note a new loss scale; look for the origin of an overflow."""
@@ -125,7 +126,7 @@ class FlightRecorder:
             "examined": examined,
             "overflow": found,
         }
-        append_row(self.run.numerics, row)
+        self._append(row)
         if examined:
             self.reporter.note(_in_words(row))
 
@@ -147,7 +148,8 @@ class FlightRecorder:
         cost = f"{len(recordings)} recordings, {self.seconds:.1f} s"
         lines.append(f"numerics: {cost}, {share:.1%} of the training.")
         words = self.run.path / "numerics.txt"
-        words.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with writing(words):
+            words.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.reporter.judged(lines)
         return {
             "path": str(self.run.numerics),
@@ -213,7 +215,11 @@ class FlightRecorder:
     def _keep_scale(self, step: int, scale: float) -> None:
         if scale != self.scale:
             self.scale = scale
-            append_row(self.run.numerics, {"step": step, "scale": scale})
+            self._append({"step": step, "scale": scale})
+
+    def _append(self, row: dict[str, Any]) -> None:
+        with writing(self.run.numerics):
+            append_row(self.run.numerics, row)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:

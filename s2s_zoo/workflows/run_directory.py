@@ -8,6 +8,7 @@ recorder saw.
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -101,11 +102,17 @@ class RunDirectory:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file, one a line; a line cut by a kill is left out."""
+    """The JSON objects of a file, one a line.
+
+    A line that a kill or a full disk has cut is left out.
+    """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines if line.endswith("}")]
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

@@ -11,10 +11,11 @@ import keras
 from s2s_zoo import distribution
 from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import TrainingState, load_latest, run_lock
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.assets import read_assets, write_assets
 from s2s_zoo.models.saving import ASSETS, copy_weights
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.models.transfer import copy_fitting_weights
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.precision import uses_float16
 from s2s_zoo.registry import PRESETS
@@ -34,6 +35,7 @@ def train(
     settings: dict[str, Any] | None = None,
     resume: bool = False,
     init_from: str | Path | None = None,
+    init_partly: bool = False,
     numerics: bool = False,
     reporter: Reporter | None = None,
 ) -> TrainingResult:
@@ -46,6 +48,7 @@ def train(
         settings: values by path, such as {"recipe.epochs": 3}.
         resume: go on where the run in `run_dir` stopped, as it was asked for.
         init_from: run or preset directory whose weights training starts from.
+        init_partly: take of them what fits, and tell what does not.
         numerics: record where the numbers lie: `numerics.jsonl`, a picture, a verdict;
             a resumed training goes on with it.
         reporter: hears what happens.
@@ -64,6 +67,8 @@ def train(
         request = run.read_request()
         request["numerics"] = numerics or request["numerics"]
     chosen = _resolve(request, preset)
+    if init_partly and init_from is None:
+        raise UserError("--init-partly needs --init-from RUN")
     if request["numerics"] and chosen.recipe.devices > 1:
         raise UserError(
             f"--numerics records on one device. Received: {chosen.recipe.devices}"
@@ -72,12 +77,13 @@ def train(
         start = _preset_directory(init_from) if init_from is not None else None
         loop, outline = _prepare(chosen, request, run, start, reporter)
         if start is not None:
-            copy_weights(loop.model, start)
+            _start_from(start, loop.model, init_partly, reporter)
         if resume:
             outline = _restore(loop, outline, reporter)
         else:
-            run.write_request(request)
-            write_assets(run.assets, loop.preset.task.assets())
+            with writing(run.path):
+                run.write_request(request)
+                write_assets(run.assets, loop.preset.task.assets())
         if request["numerics"]:
             loop.numerics = FlightRecorder(loop.model, run, reporter)
         reporter.started(outline)
@@ -249,6 +255,13 @@ def _restore(
     loop.state = state
     loop.run.forget_after(state.step)
     return replace(outline, resumed_at=state.step)
+
+
+def _start_from(start: Path, model: Seq2Seq, partly: bool, reporter: Reporter) -> None:
+    if partly:
+        reporter.note(copy_fitting_weights(model, start))
+    else:
+        copy_weights(model, start)
 
 
 def _preset_directory(path: str | Path) -> Path:

@@ -4,7 +4,7 @@ import contextlib
 import math
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -35,7 +35,10 @@ from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory
 
 LOG_EVERY = 10
-OUT_OF_MEMORY = re.compile("RESOURCE_EXHAUSTED|OOM when allocating|out of memory")
+OUT_OF_MEMORY = re.compile(
+    "RESOURCE_EXHAUSTED|OOM when allocating|out of memory"
+    "|can't allocate memory|Unable to allocate"
+)
 
 
 @dataclass
@@ -79,7 +82,12 @@ class TrainingLoop:
                 self._run_epoch(interruption)
             if self._finished() and self.state.validated_step < self.state.step:
                 self._validate()
-            self._checkpoint()
+            saved = self._checkpoint()
+            if interruption.requested and not saved:
+                raise UserError(
+                    f"Interrupted at step {self.state.step}, which could not be saved. "
+                    "Make room, then go on from the last checkpoint with --resume"
+                )
             self._try_average()
         self._draw()
         return self._result(interruption.requested)
@@ -141,7 +149,7 @@ class TrainingLoop:
         report = StepReport(state.step, state.epoch, loss, rate, seconds, waited, units)
         self.reporter.stepped(report)
         self._log(report)
-        self._tell_unreadable()
+        self._tell_unreadable(self.batches.unreadable)
 
     def _update(self, inputs: Any, target: Any) -> dict[str, float]:
         try:
@@ -156,8 +164,8 @@ class TrainingLoop:
                 raise
             shape = tuple(inputs["source"].shape)
             raise UserError(
-                f"Out of memory in a batch of shape {shape}, the largest of the plan: "
-                "lower recipe.batch_seconds or recipe.batch_tokens"
+                f"Out of memory in a batch of shape {shape}: lower "
+                "recipe.batch_seconds or recipe.batch_tokens"
             ) from error
 
     def _check_step(self, loss: float, batch: Batch) -> None:
@@ -196,8 +204,8 @@ class TrainingLoop:
             self._checkpoint()
         self._clock = time.perf_counter()
 
-    def _tell_unreadable(self) -> None:
-        for name, reason in list(self.batches.unreadable.items()):
+    def _tell_unreadable(self, unreadable: Mapping[str, str]) -> None:
+        for name, reason in list(unreadable.items()):
             if name not in self.told:
                 self.told.add(name)
                 self.reporter.note(f"{name} left out: {reason}")
@@ -214,7 +222,8 @@ class TrainingLoop:
         state = self.state
         assert self.last is not None
         self.reporter.validated(state.step, self.last, best)
-        self.run.add_metrics(
+        self._tell_unreadable(self.last.unreadable)
+        self._add_metrics(
             {"step": state.step, "epoch": state.epoch, "validation": self.last.metrics}
         )
         for name, metric in self.last.metrics.items():
@@ -232,9 +241,10 @@ class TrainingLoop:
         if not (gain > 0 if task.higher_is_better else gain < 0):
             state.stale += 1
             return False
-        state.best_step, state.best_value, state.stale = state.step, value, 0
-        self.model.save_to_preset(self.run.preset)
-        return True
+        with self._room_for(f"The best model, of step {state.step},"):
+            self.model.save_to_preset(self.run.preset)
+            state.best_step, state.best_value, state.stale = state.step, value, 0
+        return state.best_step == state.step
 
     def _try_average(self) -> None:
         """Validate the mean of the newest checkpoints; a better one is kept."""
@@ -246,21 +256,33 @@ class TrainingLoop:
         self.reporter.evaluating(len(self.validation))
         self._tell_validation(self._measure())
 
-    def _checkpoint(self) -> None:
-        try:
+    def _checkpoint(self) -> bool:
+        """Whether the training state is on the disk."""
+        with self._room_for(f"The checkpoint of step {self.state.step}"):
             path = save_checkpoint(
                 self.run.checkpoints,
                 self.model,
                 self.state,
                 self.preset.recipe.keep_checkpoints,
             )
+            self.reporter.saved(path)
+            return True
+        return False
+
+    def _add_metrics(self, row: dict[str, Any]) -> None:
+        with self._room_for(f"The metrics of step {row['step']}"):
+            self.run.add_metrics(row)
+
+    @contextlib.contextmanager
+    def _room_for(self, what: str) -> Iterator[None]:
+        """Let a disk that refuses `what` end in a note instead of the training."""
+        try:
+            yield
         except OSError as error:
             self.reporter.note(
-                f"The checkpoint of step {self.state.step} could not be written "
-                f"({error}); earlier ones are untouched, training goes on"
+                f"{what} could not be written ({error}); what was written before is "
+                "untouched, training goes on"
             )
-        else:
-            self.reporter.saved(path)
 
     def _log(self, report: StepReport) -> None:
         if report.step % LOG_EVERY:
@@ -277,7 +299,7 @@ class TrainingLoop:
             "data_wait_share": round(self.waited / self.trained, 4),
         }
         scale = self._loss_scale()
-        self.run.add_metrics(row if scale is None else row | {"loss_scale": scale})
+        self._add_metrics(row if scale is None else row | {"loss_scale": scale})
         for name in ("loss", "learning_rate", speed):
             self.events.add_scalar(f"train/{name}", row[name], report.step)
 

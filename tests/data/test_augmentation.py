@@ -110,13 +110,23 @@ def test_longest(speed, expected):
     assert AudioAugmentation(speed=speed).longest(10.0) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(
+    ("speed", "expected"),
+    [((), 10.0), ((0.9, 1.0, 1.1), 10 / 1.1), (0.05, 10 / 1.05), (0.0, 10.0)],
+)
+def test_shortest(speed, expected):
+    assert AudioAugmentation(speed=speed).shortest(10.0) == pytest.approx(expected)
+
+
 @pytest.mark.parametrize("speed", [(0.9,), (1.1,), 0.13])
-def test_no_utterance_gets_longer_than_longest(speed):
+def test_every_duration_lies_between_shortest_and_longest(speed):
     augment, rng = AudioAugmentation(speed=speed), np.random.default_rng(0)
     for samples in (2, 7, 100, 1001, 12345):
         most = augment.longest(samples / RATE) * RATE
+        least = augment.shortest(samples / RATE) * RATE
         for _ in range(5):
-            assert len(augment(tone(samples=samples), RATE, rng)) <= most + 1e-6
+            found = len(augment(tone(samples=samples), RATE, rng))
+            assert least - 1 < found <= most + 1e-6
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,15 @@ def command(corpus: Path, run: Path, resume: bool) -> list[str]:
     return [*parts, "--resume"] if resume else parts
 
 
-def start(corpus: Path, run: Path, resume: bool = False) -> subprocess.Popen[str]:
+def start(
+    corpus: Path, run: Path, resume: bool = False, **environment: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         command(corpus, run, resume),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
     )
 
 
@@ -79,24 +81,31 @@ def uninterrupted(corpus, tmp_path_factory):
 
 
 def test_sigkill_at_random_steps(corpus, uninterrupted, tmp_path):
-    run, kill_at = tmp_path / "killed", sorted(random.Random(0).sample((2, 4, 6, 8), 2))
+    seed = time.time_ns()
+    print(f"seed {seed}")  # shown when the test fails
+    draw = random.Random(seed)
+    run, kill_at = tmp_path / "killed", sorted(draw.sample((2, 4, 6, 8), 2))
     for attempt, step in enumerate(kill_at):
         process = start(corpus, run, resume=attempt > 0)
         wait_for_step(run, step, process)
-        time.sleep(random.Random(step).random() * 0.1)
+        time.sleep(draw.random() * 0.3)
         process.send_signal(signal.SIGKILL)
         process.communicate()
     finish(start(corpus, run, resume=True))
     assert digest(run) == uninterrupted
 
 
-def test_sigterm_saves_and_tells_how_to_go_on(corpus, uninterrupted, tmp_path):
+def test_signals_save_and_tell_how_to_go_on(corpus, uninterrupted, tmp_path):
     run = tmp_path / "stopped"
-    process = start(corpus, run)
-    wait_for_step(run, 2, process)
-    process.send_signal(signal.SIGTERM)
-    errors = finish(process, code=75)
-    assert f"--run-dir {run} --resume" in errors
+    for step, number in ((2, signal.SIGTERM), (6, signal.SIGINT)):
+        process = start(corpus, run, resume=step > 2)
+        wait_for_step(run, step, process)
+        process.send_signal(number)
+        errors = finish(process, code=75)
+        assert f"--run-dir {run} --resume" in errors
+        assert "Traceback" not in errors
+    nowhere = dict.fromkeys(("HOME", "MPLCONFIGDIR", "TMPDIR"), "/dev/null/none")
+    errors = finish(start(corpus, run, resume=True, DISPLAY="", **nowhere))
     assert "Traceback" not in errors
-    finish(start(corpus, run, resume=True))
+    assert (run / "plots/example.png").is_file()
     assert digest(run) == uninterrupted

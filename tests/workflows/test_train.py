@@ -4,14 +4,19 @@ import errno
 import json
 import re
 import shutil
+import signal
+from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.tasks.speech_to_text import SpeechToText
 from s2s_zoo.workflows import training_loop
 from s2s_zoo.workflows.reporting import Reporter
+from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.train import train
 from tests.speech_corpus import write_corpus
 
@@ -145,6 +150,33 @@ def test_weights_of_another_run(whole, corpus, tmp_path):
     assert np.isfinite(start.predict_on_batch(batch)["logits"]).all()
 
 
+def test_the_fitting_weights_of_another_run(whole, corpus, tmp_path):
+    notes = Notes()
+    settings = {**SETTINGS, "encoder.projection": 9, "recipe.max_steps": 1}
+    settings["recipe.schedule.initial_learning_rate"] = 1e-12
+    run = tmp_path / "wider"
+    train(
+        preset="deepspeech2-small",
+        data=str(corpus),
+        run_dir=run,
+        settings=settings,
+        init_from=whole[0],
+        init_partly=True,
+        reporter=notes,
+    )
+    (told,) = (note for note in notes.notes if "weights" in note)
+    assert "encoder/dense/kernel (16, 9), there (16, 8)" in told
+    assert "decoder/dense/bias" not in told
+    old, new = (Seq2Seq.from_preset(path / "preset") for path in (whole[0], run))
+    pairs = list(zip(old.trainable_variables, new.trainable_variables, strict=True))
+    fits = [a for a, b in pairs if a.shape == b.shape]
+    assert 0 < len(fits) < len(pairs)
+    for a, b in pairs:
+        if a.shape == b.shape:
+            a, b = map(keras.ops.convert_to_numpy, (a, b))
+            np.testing.assert_allclose(b, a, atol=1e-8)
+
+
 def test_early_stopping(corpus, tmp_path):
     notes = Notes()
     result = run_training(corpus, tmp_path / "run", notes, validate_every=1, patience=2)
@@ -199,26 +231,120 @@ def test_loss_scale_and_accumulated_gradients_are_resumed(corpus, tmp_path):
     assert all((expected == found).all() for expected, found in pairs)
 
 
-def test_out_of_memory_names_the_setting(corpus, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "message",
+    [
+        "RESOURCE_EXHAUSTED: out of memory",
+        "OOM when allocating tensor with shape[512,512]",
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+        "Unable to allocate 7.45 GiB for an array with shape (1000000000,)",
+    ],
+)
+def test_out_of_memory_names_the_setting(corpus, tmp_path, monkeypatch, message):
     def fail(*arguments, **keywords):
-        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory")
+        raise RuntimeError(message)
 
     monkeypatch.setattr(Seq2Seq, "train_on_batch", fail)
     with pytest.raises(UserError, match=r"recipe\.batch_seconds"):
         run_training(corpus, tmp_path / "run")
 
 
-def test_a_full_disk_does_not_end_the_training(corpus, tmp_path, monkeypatch):
-    def fail(*arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def no_space(*arguments):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(training_loop, "save_checkpoint", fail)
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (training_loop, "save_checkpoint"),
+        (RunDirectory, "add_metrics"),
+        (Seq2Seq, "save_to_preset"),
+    ],
+)
+def test_a_full_disk_does_not_end_the_training(
+    corpus, tmp_path, monkeypatch, owner, name
+):
+    monkeypatch.setattr(owner, name, no_space)
     notes = Notes()
     result = run_training(
         corpus, tmp_path / "run", notes, max_steps=2, checkpoint_every=1
     )
     assert result.steps == 2
     assert any("No space left" in note for note in notes.notes)
+
+
+class Interrupts(Notes):
+    """Sends SIGINT to its own process after the first step."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times = times
+
+    def stepped(self, report):
+        super().stepped(report)
+        for _ in range(self.times if report.step == 2 else 0):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interruption_that_cannot_be_saved_says_so(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(training_loop, "save_checkpoint", no_space)
+    with pytest.raises(UserError, match="could not be saved"):
+        run_training(corpus, tmp_path / "run", Interrupts(1), max_steps=4)
+
+
+def test_the_second_interruption_stops_at_once(corpus, tmp_path):
+    run = tmp_path / "run"
+    options = {"max_steps": 4, "checkpoint_every": 1}
+    with pytest.raises(KeyboardInterrupt):
+        run_training(corpus, run, Interrupts(2), **options)
+    assert [p.name for p in (run / "checkpoints").iterdir()] == ["step-00000001"]
+    notes = Notes()
+    run_training(corpus, run, notes, resume=True)
+    assert [report.step for report in notes.steps] == [2, 3, 4]
+
+
+def test_the_best_model_is_kept_when_a_later_one_is_worse(
+    corpus, tmp_path, monkeypatch
+):
+    rates, seen = iter([0.5, 0.2, 0.7, 0.9]), []
+    measure = SpeechToText.validate
+
+    def validate(task, model, *arguments):
+        seen.append(model.get_weights())
+        found = measure(task, model, *arguments)
+        return replace(found, metrics=found.metrics | {"word_error_rate": next(rates)})
+
+    monkeypatch.setattr(SpeechToText, "validate", validate)
+    run = tmp_path / "run"
+    result = run_training(corpus, run, max_steps=4, validate_every=1)
+    assert result.best == {"step": 2, "metric": "word_error_rate", "value": 0.2}
+    kept = Seq2Seq.from_preset(run / "preset", load_weights=True).get_weights()
+    as_kept = [
+        all((a == b).all() for a, b in zip(weights, kept, strict=True))
+        for weights in seen
+    ]
+    assert as_kept == [False, True, False, False]
+
+
+def test_unreadable_validation_audio_is_named(corpus, tmp_path):
+    other = tmp_path / "corpus"
+    shutil.copytree(corpus, other)
+    damaged = other / "validation_1.wav"
+    damaged.write_bytes(damaged.read_bytes()[:-2000])
+    notes = Notes()
+    run_training(other, tmp_path / "run", notes, max_steps=1)
+    assert any("validation_1.wav" in note for note in notes.notes)
+
+
+def test_a_line_of_metrics_cut_by_a_kill_is_left_out(whole, corpus, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(whole[0], run)
+    rows = (run / "metrics.jsonl").read_text().splitlines()
+    cut = next(row for row in rows if "validation" in row)[:-1]
+    (run / "metrics.jsonl").write_text("\n".join([*rows, cut]))
+    assert cut.endswith("}")
+    assert RunDirectory(run).read_metrics() == [json.loads(row) for row in rows]
 
 
 def test_a_second_process_is_refused(whole, corpus):
