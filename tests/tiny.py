@@ -1,8 +1,10 @@
 """A recognizer small enough for any test, and batches for it."""
 
+import keras
 import numpy as np
 
 from s2s_zoo.catalog import Preset
+from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 
 
@@ -36,6 +38,27 @@ def topologies() -> list[str]:
         layers = (preset.features.func, preset.encoder.func, preset.decoder.func)
         kinds.setdefault(f"{layers} {sorted(parts.items())}", name)
     return sorted(kinds.values())
+
+
+def exact_model(name: str) -> Seq2Seq:
+    """The scaled model of a preset in float32 and with nothing dropped."""
+    preset = PRESETS.get(name).scaled()
+    settings = {n: 0.0 for n in preset.settings() if n.endswith("dropout")}
+    preset = preset.with_settings(settings | {"recipe.precision": "float32"})
+    keras.utils.set_random_seed(1)
+    return preset.build()
+
+
+def draw_weights(model: keras.Model, seed: int = 0) -> None:
+    """Draw every weight anew, the same on each backend, statistics among them."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        if "kernel" in weight.path:
+            fan_in = np.prod(weight.shape[:-1])
+            weight.assign(rng.normal(0, fan_in**-0.5, weight.shape))
+        else:
+            shift = rng.uniform(-0.3, 0.3, weight.shape)
+            weight.assign(keras.ops.convert_to_numpy(weight) + shift)
 
 
 def batch_of(preset: Preset) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

@@ -60,19 +60,33 @@ class Search:
             value = getattr(self, key)
             if not holds(value):
                 raise UserError(f"Search: {key} is {accepted}. Received: {value!r}")
-        for holds_together, rule in (
-            (self.samples or self.top_k == 0, "top_k needs a temperature above 0"),
-            (self.samples or self.top_p == 1, "top_p needs a temperature above 0"),
-            (self.samples or self.n_best <= self.beam, "n_best is at most beam"),
-            (self.min_length <= (self.max_length or math.inf), _MINIMUM),
+        least, most = self.min_length, self.max_length or math.inf
+        for holds_together, rule, keys in (
+            (self.samples or self.top_k == 0, _HOT.format("top_k"), ("top_k", _T)),
+            (self.samples or self.top_p == 1, _HOT.format("top_p"), ("top_p", _T)),
+            (self.samples or self.n_best <= self.beam, _WIDE, ("n_best", "beam")),
+            (least <= most, _MINIMUM, ("min_length", "max_length")),
         ):
             if not holds_together:
-                raise UserError(f"Search: {rule}. Received: {self}")
+                received = ", ".join(f"{key}={getattr(self, key)}" for key in keys)
+                raise UserError(f"Search: {rule}. Received: {received}")
 
     @property
     def samples(self) -> bool:
         """Whether tokens are drawn."""
         return self.temperature > 0
+
+    @property
+    def signature(self) -> str:
+        """What decides which text is found, as metrics state it."""
+        parts: dict[str, Any] = {"beam": self.beam, "penalty": self.length_penalty}
+        if self.beam > 1:
+            parts["patience"] = self.patience
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name not in _STATED and value != field.default:
+                parts[field.name] = value
+        return "|".join(f"{name}:{value}" for name, value in parts.items())
 
     @property
     def rows(self) -> int:
@@ -146,6 +160,10 @@ class Search:
 
 
 _MINIMUM = "min_length is at most max_length"
+_WIDE = "n_best is at most beam"
+_HOT = "{} needs a temperature above 0"
+_T = "temperature"
+_STATED = ("beam", "length_penalty", "patience", "n_best")
 
 
 def _integer(low: int) -> tuple[Callable[[Any], bool], str]:

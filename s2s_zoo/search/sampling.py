@@ -1,7 +1,7 @@
 """Texts written token by token without looking back: the likeliest, or drawn."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 from keras import ops
@@ -157,11 +157,19 @@ def _append(texts: _Texts, token: Tensor, logits: Tensor, place: Tensor) -> _Tex
     ended = ops.logical_or(texts.ended, token == END)
     here = ops.arange(ops.shape(texts.written)[1], dtype="int32")[None] == place
     here = ops.logical_and(here, ~ended[:, None])
-    return _Texts(
+    longer = _Texts(
         written=ops.where(here, token[:, None], texts.written),
         last=token,
         log_probabilities=texts.log_probabilities + gain,
         ended=ended,
+    )
+    return _as_shaped(texts, longer)
+
+
+def _as_shaped(loop: Any, after: Any) -> Any:
+    """A tree of tensors after a step, as static as those the loop began with."""
+    return keras.tree.map_structure(
+        lambda before, value: ops.reshape(value, ops.shape(before)), loop, after
     )
 
 

@@ -235,8 +235,10 @@ class Task(abc.ABC):
         """Raw outputs of raw inputs, in their order."""
 
     @abc.abstractmethod
-    def picture(self, model: Seq2Seq, example: Any, path: Path) -> None:
-        """Draw what the model makes of an example, as PNG."""
+    def picture(
+        self, model: Seq2Seq, example: Any, path: Path, search: str = ""
+    ) -> None:
+        """Draw what the model makes of an example with that search, as PNG."""
 
 
 def _plain(value: Any) -> Any:

@@ -396,10 +396,13 @@ class SpeechToText(Task):
             whole = noise.astype(np.float32)
         return [whole[: len(whole) * part // 4] for part in (2, 3, 4)]
 
-    def picture(self, model: Seq2Seq, example: Utterance, path: Path) -> None:
+    def picture(
+        self, model: Seq2Seq, example: Utterance, path: Path, search: str = ""
+    ) -> None:
         """Spectrogram, character probabilities over time, and transcript."""
         from s2s_zoo.plots import plot_utterance
 
+        _check_greedy(search)
         source = self._read(example.source)
         inputs = {"source": source[None], "source_lengths": np.array([len(source)])}
         output = model.predict_on_batch(inputs)

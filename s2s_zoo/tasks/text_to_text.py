@@ -340,9 +340,7 @@ class TextToText(Task):
         return {"exact_match": Pooled.mean(right)}
 
     def _signature(self, options: Search) -> str:
-        searched = f"beam:{options.beam}|penalty:{options.length_penalty}"
-        if options.beam > 1:
-            searched += f"|patience:{options.patience}"
+        searched = options.signature
         by_measure = {
             "translation": translation_signature,
             "summary": rouge_signature,
@@ -364,12 +362,14 @@ class TextToText(Task):
     ) -> list[dict[str, Any]]:
         """The text of each line with its score, and the others where asked for."""
         options = Search.parse(search, self.search)
-        written = self.writer(model, options).lines(inputs)
+        writer = self.writer(model, options)
+        written, unread = writer.lines(inputs), writer.unread(inputs)
         results = []
-        for line, texts in zip(inputs, written, strict=True):
+        for line, texts, count in zip(inputs, written, unread, strict=True):
             best = texts[0]
             result: dict[str, Any] = {"input": str(line), "output": best.text}
             result |= {"score": best.score, "finished": best.finished}
+            result |= {"tokens_cut": count} if self.cut else {}
             if options.n_best > 1:
                 result["n_best"] = [text._asdict() for text in texts]
             results.append(result)
@@ -406,20 +406,27 @@ class TextToText(Task):
             assets=self.assets(),
         )
 
-    def picture(self, model: Seq2Seq, example: Pair, path: Path) -> None:
+    def picture(
+        self, model: Seq2Seq, example: Pair, path: Path, search: str = ""
+    ) -> None:
         """Which pieces of the source each piece of the text attended to."""
         from s2s_zoo.plots import plot_alignment
 
-        text = self.generate(model, [example.source])[0]
-        sides = (self._fitted.source, example.source), (self._fitted.target, text)
-        pieces = [[*cut.encode_pieces(line), END_PIECE] for cut, line in sides]
-        ids = [
-            np.append(cut.encode([line])[0], np.int32(END))[None] for cut, line in sides
-        ]
-        lengths = np.array([ids[0].shape[1]], np.int32)
-        memory = model.encode({"source": ids[0], "source_lengths": lengths})
-        weights = model.decoder.alignment(ops.convert_to_tensor(ids[1]), memory)
-        plot_alignment(path, pieces[0], pieces[1], ops.convert_to_numpy(weights)[0])
+        writer = self.writer(model, Search.parse(search, self.search))
+        (source,) = writer.encode([example.source])
+        text = writer.lines([example.source])[0][0].text
+        target = np.append(self._fitted.target.encode([text])[0], np.int32(END))
+        read = self._fitted.source.encode_pieces(example.source)[: len(source) - 1]
+        written = self._fitted.target.encode_pieces(text)
+        lengths = np.array([len(source)], np.int32)
+        memory = model.encode({"source": source[None], "source_lengths": lengths})
+        weights = model.decoder.alignment(ops.convert_to_tensor(target[None]), memory)
+        plot_alignment(
+            path,
+            [*read, END_PIECE],
+            [*written, END_PIECE],
+            ops.convert_to_numpy(weights)[0],
+        )
 
 
 def _samples(examples: Sequence[Pair]) -> list[str]:

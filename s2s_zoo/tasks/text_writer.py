@@ -73,6 +73,11 @@ class TextWriter:
         ids = [tokens[:limit] for tokens in self.source.encode(lines)]
         return [np.append(i, np.int32(END)) if len(i) else i for i in ids]
 
+    def unread(self, lines: Sequence[Any]) -> list[int]:
+        """How many tokens of each line are cut."""
+        ids = self.source.encode([str(line) for line in lines])
+        return [max(0, len(i) - self.cut + 1) if self.cut else 0 for i in ids]
+
     def _batch(self, sources: list[NDArray[np.int32]]) -> list[list[Written]]:
         """Shapes are few: rows a power of 2, tokens a multiple of 8."""
         size = -(-max(map(len, sources)) // BLOCK) * BLOCK

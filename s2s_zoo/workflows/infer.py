@@ -35,7 +35,8 @@ def infer(
     results = model.task.infer(model, inputs, search)
     if plot is not None:
         with writing(Path(plot)):
-            model.task.picture(model, model.task.as_example(inputs[0]), Path(plot))
+            example = model.task.as_example(inputs[0])
+            model.task.picture(model, example, Path(plot), search)
     if output is not None:
         lines = "".join(f"{result['output']}\n" for result in results)
         with writing(Path(output)):

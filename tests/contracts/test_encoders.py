@@ -1,14 +1,12 @@
 """Every encoder: padding and neighbours change nothing."""
 
-import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
-from s2s_zoo.registry import PRESETS
 from tests.gradients import compiled
-from tests.tiny import topologies
+from tests.tiny import exact_model, topologies
 
 BUILT = {}
 LENGTHS = np.random.default_rng(0).permutation(np.arange(2, 34, 2))
@@ -19,12 +17,7 @@ ALONE = 3
 def encoder(request):
     """The scaled encoder of a preset in float32, dropout 0, and its features' size."""
     if request.param not in BUILT:
-        preset = PRESETS.get(request.param).scaled()
-        names = [n for n in preset.settings() if n.endswith("dropout")]
-        settings = dict.fromkeys(names, 0.0) | {"recipe.precision": "float32"}
-        preset = preset.with_settings(settings)
-        keras.utils.set_random_seed(1)
-        BUILT[request.param] = preset.build()
+        BUILT[request.param] = exact_model(request.param)
     model = BUILT[request.param]
     return model.encoder, model.features.num_features
 

@@ -34,6 +34,16 @@ def torch_ctc(logits, lengths, targets, sizes):
     return loss.detach().numpy(), x.grad.numpy()
 
 
+def tolerance(expected):
+    """1e-5 nats; above 64, where float32 sums cannot keep it, a 1e-6th of the loss.
+
+    A loss is the float32 sum of one term a frame, each addition rounded by up to half
+    a spacing: 1.9e-6 at 64 nats, 1.5e-5 at 256, where the rounding of the result
+    alone exceeds 1e-5. A 1e-6th is some ten spacings, whatever the loss.
+    """
+    return np.where(expected <= 64, 1e-5, 1e-6 * expected)
+
+
 @pytest.mark.parametrize(
     ("rows", "frames", "tokens", "classes"),
     [(4, 20, 6, 5), (3, 60, 25, 29), (2, 400, 80, 29), (5, 12, 0, 4), (2, 50, 12, 3)],
@@ -47,11 +57,16 @@ def test_equals_torch(rows, frames, tokens, classes):
     )
     possible = np.isfinite(expected)
     assert possible.any()
-    np.testing.assert_allclose(loss[possible], expected[possible], rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(ours[possible], gradient[possible], atol=1e-5)
+    assert np.all(np.abs(loss - expected)[possible] <= tolerance(expected)[possible])
+    np.testing.assert_allclose(ours[possible], gradient[possible], rtol=0, atol=1e-5)
 
 
 def test_peaked_logits_keep_their_precision():
+    """Gradients to 1e-4: logits reach 240, where float32 numbers lie 1.5e-5 apart.
+
+    Their shares of the gradient are exponentials of sums of a few such numbers, so
+    1e-5 is out of reach; torch's own float32 is 9e-3 off here.
+    """
     rng = np.random.default_rng(7)
     logits, lengths, targets, sizes = batch(rng, 2, 300, 40, 29)
     logits *= 20
@@ -59,8 +74,8 @@ def test_peaked_logits_keep_their_precision():
     loss, (ours,) = value_and_gradients(
         lambda x: ctc_loss(x, lengths, targets, sizes), [logits]
     )
-    np.testing.assert_allclose(loss, expected, rtol=1e-5)
-    np.testing.assert_allclose(ours, gradient, atol=1e-4)
+    assert np.all(np.abs(loss - expected) <= tolerance(expected))
+    np.testing.assert_allclose(ours, gradient, rtol=0, atol=1e-4)
 
 
 def test_impossible_transcripts_cost_nothing():

@@ -42,7 +42,7 @@ def test_parses_every_kind_of_value():
         ("top_p=0,temperature=1", "top_p is a number above 0, 1 at most"),
         ("top_k=5", "top_k needs a temperature above 0"),
         ("top_p=0.5", "top_p needs a temperature above 0"),
-        ("n_best=5", "n_best is at most beam"),
+        ("n_best=5", "n_best is at most beam. Received: n_best=5, beam=4$"),
         ("max_length=0", "max_length is an integer from 1, or none"),
         ("min_length=5,max_length=4", "min_length is at most max_length"),
         ("unknown=1", "unknown is true or false"),
@@ -53,6 +53,22 @@ def test_parses_every_kind_of_value():
 def test_mistakes_are_named(text, message):
     with pytest.raises(UserError, match=message):
         Search.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "beam:4|penalty:0.6|patience:1.0"),
+        ("beam=1,n_best=1", "beam:1|penalty:0.6"),
+        ("prefix=Ein", "beam:4|penalty:0.6|patience:1.0|prefix:Ein"),
+        (
+            "beam=1,temperature=0.5,top_k=9,seed=3,length_extra=7",
+            "beam:1|penalty:0.6|temperature:0.5|top_k:9|length_extra:7|seed:3",
+        ),
+    ],
+)
+def test_the_signature_says_what_is_not_the_default(text, expected):
+    assert Search.parse(text).signature == expected
 
 
 def test_rows_and_forbidden_tokens():

@@ -1,5 +1,7 @@
 """Raw text in, raw text out: tokenizers, order, blanks, measures, pictures."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
@@ -79,6 +81,18 @@ def test_outputs_keep_the_order_of_their_inputs(model):
     assert together[2] == together[4] == ""
     for line, text in zip(lines, together, strict=True):
         assert model.generate([line]) == [text]
+
+
+@pytest.mark.parametrize(
+    "search", [{"beam": 1}, {"beam": 3}, {"temperature": 1.0, "n_best": 2}]
+)
+def test_one_line_after_another_of_any_length(model, search):
+    lines = ["a b", "a b c d e f g h a b c d", " ".join("abcdefgh" * 3)]
+    alone = [model.generate([line], length_extra=2, **search)[0] for line in lines]
+    together = model.generate(lines, length_extra=2, **search)
+    if "temperature" in search:  # a draw follows the place in the batch
+        alone, together = alone[:1], together[:1]
+    assert alone == together
 
 
 def test_the_n_best_have_falling_scores(model, task):
@@ -178,3 +192,29 @@ def test_two_systems_are_compared(task):
 def test_a_picture_of_the_alignment(model, task, tmp_path):
     task.picture(model, task.as_example("a b c"), tmp_path / "alignment.png")
     assert (tmp_path / "alignment.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_picture_shows_what_was_read_and_written(
+    model, task, tmp_path, monkeypatch
+):
+    drawn = []
+    monkeypatch.setattr(
+        "s2s_zoo.plots.plot_alignment", lambda path, *shown: drawn.append(shown)
+    )
+    cut = replace(task, cut=4)
+    search = "beam=2,length_extra=2,prefix=c d"
+    (found,) = cut.infer(model, ["a b c d e f"], search)
+    example = cut.as_example("a b c d e f")
+    cut.picture(model, example, tmp_path / "a.png", search)
+    ((source, target, weights),) = drawn
+    assert source == ["▁a", "▁b", "▁c", "</s>"]
+    assert found["output"].startswith("c d")
+    assert target == [f"▁{word}" for word in found["output"].split()] + ["</s>"]
+    assert weights.shape == (len(target), len(source))
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_inference_says_how_much_was_not_read(model, task):
+    lines = ["a b c d e f", "a b c", ""]
+    found = replace(task, cut=4).infer(model, lines, "beam=1")
+    assert [result["tokens_cut"] for result in found] == [3, 0, 0]
