@@ -55,7 +55,7 @@ def prepare(name: str, directory: str | None, as_json: bool) -> None:
 
 @command.command("check")
 @click.argument("path")
-@click.option("--preset", help="By default the one for speech, or of a named corpus.")
+@click.option("--preset", help="By default one for what PATH looks like.")
 @click.option("--source", help="Language of the sources of pairs of texts.")
 @click.option("--target", help="Language of the targets.")
 @click.option("--show", default=5, show_default=True, help="Names shown of each kind.")

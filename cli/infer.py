@@ -31,16 +31,33 @@ def command(
 ) -> None:
     """Run RUN (by default the newest under ./runs) on audio files or lines of text."""
     options.start_backend(backend)
+    from s2s_zoo.data.manifests import read_utf8
     from s2s_zoo.workflows.infer import infer
 
     first_is_run = bool(paths) and Path(paths[0]).is_dir()
     run = paths[0] if first_is_run else None
     inputs = list(paths[1:] if first_is_run else paths)
     if listing:
-        inputs += Path(listing).read_text(encoding="utf-8").splitlines()
+        lines = read_utf8(Path(listing)).removesuffix("\n").split("\n")
+        inputs += [line.removesuffix("\r") for line in lines]
+    if not first_is_run and len(inputs) > 1:
+        _refuse_missing(inputs[0])
     results = infer(run=run, inputs=inputs, output=output, search=search, plot=plot)
     if as_json:
         options.print_json({"outputs": results})
         return
     for result in results:
         click.echo(f"{result['input']}\t{result['output']}")
+        for text in result.get("n_best", [])[1:]:
+            click.echo(f"\t{text['text']}")
+    cut = [result for result in results if result.get("tokens_cut")]
+    if cut:
+        click.echo(f"{len(cut)} of {len(results)} inputs were cut", err=True)
+
+
+def _refuse_missing(text: str) -> None:
+    """Tell a path to nowhere from a line of text, which holds spaces or no slash."""
+    from s2s_zoo.errors import UserError
+
+    if "/" in text and len(text.split()) == 1 and not Path(text).exists():
+        raise UserError(f"{text} does not exist: expected a run directory or an input")

@@ -11,9 +11,13 @@ from . import options
 def command(task: str | None, as_json: bool) -> None:
     """Show the presets: name, size, what to expect."""
     options.start_backend(None)
+    from s2s_zoo.errors import UserError
     from s2s_zoo.registry import PRESETS, canonical
 
-    presets = [p for p in PRESETS if task in (None, p.task.name, canonical(task or ""))]
+    tasks = sorted({p.task.name for p in PRESETS})
+    if task is not None and canonical(task) not in tasks:
+        raise UserError(f"--task is one of {', '.join(tasks)}. Received: {task}")
+    presets = [p for p in PRESETS if task is None or p.task.name == canonical(task)]
     rows = [
         {
             "name": p.name,

@@ -79,7 +79,7 @@ def compare(
     models = _load(runs[0]), _load(runs[1])
     _check_tasks(runs, models)
     source = data or _common_corpus(runs, models)
-    examples = _common_examples(models, source, split, reporter)
+    examples = _common_examples(runs, models, source, split, reporter)
     budget = budget or models[0].task.evaluation_budget
     one, other = (_evaluate(m, examples, budget, search, reporter) for m in models)
     _check_references(runs, (one, other))
@@ -129,10 +129,20 @@ def _common_corpus(
 
 
 def _common_examples(
-    models: tuple[Seq2Seq, Seq2Seq], source: str, split: str, reporter: Reporter
+    runs: tuple[RunDirectory, RunDirectory],
+    models: tuple[Seq2Seq, Seq2Seq],
+    source: str,
+    split: str,
+    reporter: Reporter,
 ) -> Sequence[Any]:
     """The examples that both models can be measured on."""
-    examples: Sequence[Any] = models[0].task.read(source, split)
+    examples: Sequence[Any]
+    examples, others = (model.task.read(source, split) for model in models)
+    if list(examples) != list(others):
+        raise UserError(
+            f"{runs[0].path} and {runs[1].path} read {source}, {split} differently: "
+            "runs of the same languages can be compared"
+        )
     for model in models:
         selection = model.task.select(
             model, examples, f"{source}, {split}", training=False

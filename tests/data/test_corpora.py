@@ -297,7 +297,7 @@ def test_a_lone_manifest(tmp_path: Path):
     assert counts == [38, 2, 40]
     one = str(manifest(tmp_path / "one.csv", 1))
     assert len(read_data(one, "test")) == 1
-    with pytest.raises(UserError, match="cannot be both trained on and held out"):
+    with pytest.raises(UserError, match="1 utterances, too few to hold some out"):
         read_data(one, "train")
 
 

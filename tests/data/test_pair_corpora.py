@@ -416,7 +416,7 @@ def test_nothing_of_that_kind(tmp_path: Path):
         read_pairs(str(tmp_path), "train", "en", "de")
     one = str(write(tmp_path / "one.tsv", "a\tb"))
     assert len(read_pairs(one, "test", "en", "de")) == 1
-    with pytest.raises(UserError, match="one pair cannot be both trained on and held"):
+    with pytest.raises(UserError, match="1 pairs, too few to hold some out"):
         read_pairs(one, "train", "en", "de")
 
 

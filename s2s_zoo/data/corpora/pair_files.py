@@ -160,7 +160,7 @@ def _listing(directory: Path) -> str:
 def _hold_out(pairs: PairSequence, data: str) -> tuple[PairSequence, PairSequence]:
     """Train and validation: the pairs whose numbers have the smallest hashes."""
     if len(pairs) < 2:
-        raise UserError(f"{data}: one pair cannot be both trained on and held out")
+        raise UserError(f"{data}: {len(pairs)} pairs, too few to hold some out")
     count = max(1, min(round(len(pairs) * HELD_OUT_SHARE), MOST_HELD_OUT))
     hashes = _hashes(len(pairs))
     is_held_out = np.zeros(len(pairs), np.bool_)

@@ -150,7 +150,9 @@ def _hold_out(
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Train and validation: the names with the smallest hashes are validation."""
     if len(utterances) < 2:
-        raise UserError(f"{data}: one utterance cannot be both trained on and held out")
+        raise UserError(
+            f"{data}: {len(utterances)} utterances, too few to hold some out"
+        )
     count = max(1, round(len(utterances) * HELD_OUT_SHARE))
     names = sorted(
         (u.name for u in utterances),
