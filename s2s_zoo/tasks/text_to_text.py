@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -12,6 +11,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.data.corpora.resolve import read_pairs
+from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import Pair, PairSequence, PairView
 from s2s_zoo.data.speech import pad
 from s2s_zoo.data.text import TextBatches, usable_pairs
@@ -137,12 +137,11 @@ class TextToText(Task):
             return Tokenizers(given, given)
         options = (self.vocabulary, self.tokenizer, self.byte_fallback)
         if self.joint:
-            sides = chain.from_iterable((p.source, p.target) for p in examples)
-            both = Tokenizer.train(sides, *options)
+            both = learn_tokenizer(examples, ("source", "target"), *options)
             return Tokenizers(both, both)
         return Tokenizers(
-            Tokenizer.train((p.source for p in examples), *options),
-            Tokenizer.train((p.target for p in examples), *options),
+            learn_tokenizer(examples, ("source",), *options),
+            learn_tokenizer(examples, ("target",), *options),
         )
 
     def assets(self) -> dict[str, bytes]:

@@ -13,18 +13,17 @@ import resource
 import subprocess
 import sys
 import time
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from s2s_zoo.data.corpora.resolve import read_pairs
+from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import PairView
 from s2s_zoo.data.plan import Batch
 from s2s_zoo.data.text import TextBatches, usable_pairs
 from s2s_zoo.data.token_store import token_store
-from s2s_zoo.data.tokenizer import Tokenizer, read_tokenizer
 
 VOCABULARY = 16_000
 BATCHES = 50
@@ -52,11 +51,7 @@ def start(directory: Path) -> dict[str, Any]:
     """Everything up to the first batches, and what it took."""
     begun = time.perf_counter()
     pairs = read_pairs(str(directory), "train", "en", "de")
-    model = directory / "joint.model"
-    if not model.exists():
-        texts = chain.from_iterable((p.source, p.target) for p in pairs)
-        model.write_bytes(Tokenizer.train(texts, VOCABULARY, "bpe").model)
-    tokenizer = read_tokenizer(model)
+    tokenizer = learn_tokenizer(pairs, ("source", "target"), VOCABULARY, "bpe")
     rows, _ = usable_pairs(token_store(pairs, tokenizer, tokenizer), 256)
     usable = PairView(pairs, rows)
     batches = TextBatches(usable, tokenizer, tokenizer)
