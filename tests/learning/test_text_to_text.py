@@ -6,12 +6,17 @@ from s2s_zoo.workflows.evaluate import evaluate
 from s2s_zoo.workflows.train import train
 from tests.text_corpus import SMALL, write_pairs
 
-RECURRENT = {"encoder.units": 32, "decoder.units": 48}
-CONVOLUTIONAL = {"encoder.channels": (48,) * 3, "decoder.channels": (48,) * 3}
+READS = {"r": {"encoder.units": 32}, "c": {"encoder.channels": (48,) * 3}}
+WRITES = {
+    "r": {"decoder.units": 48},
+    "c": {"decoder.channels": (48,) * 3, "decoder.out_width": 32},
+}
 WIDTHS = {"features.width": 32, "decoder.width": 32}
 FAMILIES = {
-    "reversal_rr": RECURRENT | WIDTHS,
-    "reversal_cc": CONVOLUTIONAL | WIDTHS | {"decoder.out_width": 32},
+    f"reversal_{encoder}{decoder}": READS[encoder] | WRITES[decoder] | WIDTHS
+    for encoder in "rc"
+    for decoder in "rc"
+} | {
     "reversal_tt": {**WIDTHS, "encoder.width": 32, "encoder.hidden": 64}
     | {"decoder.hidden": 64, "encoder.heads": 4, "decoder.heads": 4},
 }

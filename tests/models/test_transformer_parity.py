@@ -132,6 +132,9 @@ def test_beam_output(pair, beam, alpha, patience):
     for row, length in enumerate(lengths):
         alone = torch.from_numpy(source[row : row + 1, :length]).long()
         expected = textbook_beam(theirs, alone, beam, alpha, int(length) + 3, patience)
-        best = found["tokens"][row, 0, : found["lengths"][row, 0]]
-        assert best.tolist() == expected[0][1]
-        assert found["scores"][row, 0] == pytest.approx(expected[0][0], abs=1e-4)
+        texts = zip(found["tokens"][row], found["lengths"][row], strict=True)
+        assert [text[:size].tolist() for text, size in texts] == [
+            text for _, text in expected
+        ]
+        scores = [score for score, _ in expected]
+        np.testing.assert_allclose(found["scores"][row], scores, atol=1e-4)
