@@ -1,7 +1,9 @@
 """GNMT (Wu et al., 2016, https://arxiv.org/abs/1609.08144).
 
-Recipes of OpenSeq2Seq. As in the paper the encoder has eight layers, its final states
-start the decoder, and output and context both reach the softmax.
+Recipes of OpenSeq2Seq, whose decoder has residuals from its second layer on. As in the
+paper the encoder has eight layers, its final states start the decoder, and output and
+context both reach the softmax. The input of each layer is dropped, the lowest included,
+and each bidirectional layer reads both directions of the one below.
 """
 
 from dataclasses import replace
