@@ -1,5 +1,6 @@
 """`s2s-zoo infer`."""
 
+import os
 from pathlib import Path
 
 import click
@@ -31,17 +32,15 @@ def command(
 ) -> None:
     """Run RUN (by default the newest under ./runs) on audio files or lines of text."""
     options.start_backend(backend)
-    from s2s_zoo.data.manifests import read_utf8
     from s2s_zoo.workflows.infer import infer
 
-    first_is_run = bool(paths) and Path(paths[0]).is_dir()
+    first_is_run = bool(paths) and os.path.isdir(paths[0])
+    if paths and (listing or len(paths) > 1):
+        _refuse_missing(paths[0])
     run = paths[0] if first_is_run else None
     inputs = list(paths[1:] if first_is_run else paths)
     if listing:
-        lines = read_utf8(Path(listing)).removesuffix("\n").split("\n")
-        inputs += [line.removesuffix("\r") for line in lines]
-    if not first_is_run and len(inputs) > 1:
-        _refuse_missing(inputs[0])
+        inputs += _read_lines(Path(listing))
     results = infer(run=run, inputs=inputs, output=output, search=search, plot=plot)
     if as_json:
         options.print_json({"outputs": results})
@@ -59,5 +58,13 @@ def _refuse_missing(text: str) -> None:
     """Tell a path to nowhere from a line of text, which holds spaces or no slash."""
     from s2s_zoo.errors import UserError
 
-    if "/" in text and len(text.split()) == 1 and not Path(text).exists():
+    if "/" in text and len(text.split()) == 1 and not os.path.exists(text):
         raise UserError(f"{text} does not exist: expected a run directory or an input")
+
+
+def _read_lines(listing: Path) -> list[str]:
+    """The lines of a UTF-8 file, each ended by a line feed and nothing else."""
+    from s2s_zoo.data.manifests import read_utf8
+
+    lines = read_utf8(listing).split("\n")
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

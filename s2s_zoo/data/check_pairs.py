@@ -13,6 +13,7 @@ from s2s_zoo.errors import UserError
 
 KINDS = {
     "unreadable": "the split cannot be read",
+    "empty": "the split holds no pair with text on both sides",
     "blank": "a side is blank; the pair is left out",
     "too_long": "a side has more words than tokens are allowed",
     "identical": "source and target are the same",
@@ -157,11 +158,16 @@ def check_pairs(
 
 
 def _open(split: str, read: Split, report: PairReport) -> Sequence[Pair]:
+    """The pairs of a split; a fault that two splits share is reported once."""
     try:
         pairs = read()
     except UserError as error:
-        report.add("unreadable", split, str(error))
+        known = report.findings.get("unreadable", [])
+        if str(error) not in (detail for _, detail in known):
+            report.add("unreadable", split, str(error))
         return []
+    if not len(pairs):
+        report.add("empty", split, "0 pairs")
     if isinstance(pairs, PairSequence):
         for name in pairs.blank_names(LISTED):
             report.add("blank", f"{split}:{name}", "left out")

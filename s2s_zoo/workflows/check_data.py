@@ -1,23 +1,18 @@
 """Check a corpus before training on it."""
 
-import contextlib
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from s2s_zoo.data.check import DataReport, check_utterances
 from s2s_zoo.data.check_pairs import PairReport, check_pairs
-from s2s_zoo.data.corpora import CORPORA
+from s2s_zoo.data.corpora.layouts import PAIRS, SPEECH, task_of
 from s2s_zoo.data.corpora.resolve import pair_splits, read_data, read_pairs, splits_of
-from s2s_zoo.data.corpora.sources import STEMS
+from s2s_zoo.errors import UserError
 from s2s_zoo.registry import PRESETS
 
-PAIRS, SPEECH = "text_to_text", "speech_to_text"
 PRESET = {SPEECH: "deepspeech2_small", PAIRS: "transformer_tiny"}
 """The preset that data is checked for unless another is named."""
-
-ALIGNED = tuple(stem for stems in STEMS.values() for stem in stems)
 
 Progress = Callable[[int, int], None]
 
@@ -35,7 +30,9 @@ def check_data(
     Args:
         data: corpus by name or path.
         preset: whose alphabet, limits and CTC frames count, or whose languages and
-            longest sentence; by default that of `PRESET` for what the data look like.
+            longest sentence; by default that of `PRESET` for the task
+            the data is for, which is pairs of texts where a language is named, and
+            speech where `task_of` cannot tell.
         source: language of the sources, by default the preset's.
         target: language of the targets, likewise.
         progress: called with (done, total).
@@ -43,31 +40,34 @@ def check_data(
     Raises:
         UserError: no such corpus or preset.
     """
-    chosen = PRESETS.get(preset or PRESET[_task_of(data, bool(source or target))])
+    if preset is None:
+        return _check_unnamed(data, source, target, progress)
+    chosen = PRESETS.get(preset)
     if chosen.task.name == PAIRS:
         languages = source or chosen.task.source, target or chosen.task.target
         return _check_pairs(data, chosen.task, languages, progress)
     return _check_speech(data, chosen, progress)
 
 
-def _task_of(data: str, languages: bool) -> str:
-    """The task that a corpus by name, or files by their names, are for."""
-    if data in CORPORA:
-        return str(CORPORA.get(data).task)
-    path = Path(data).expanduser()
-    files = [f for f in (path.iterdir() if path.is_dir() else [path]) if f.is_file()]
-    return PAIRS if languages or any(map(_holds_pairs, files)) else SPEECH
-
-
-def _holds_pairs(file: Path) -> bool:
-    """Whether a file is one of pairs of texts, or of a pair of aligned files."""
-    name = file.name.removesuffix(".gz")
-    if name.endswith((".json", ".jsonl")):
-        with contextlib.suppress(UnicodeDecodeError), file.open() as lines:
-            return '"audio_filepath"' not in lines.readline()
-    stem, _, language = name.rpartition(".")
-    aligned = stem in ALIGNED and language not in ("csv", "txt")
-    return name.endswith((".tsv", ".tmx")) or aligned
+def _check_unnamed(
+    data: str, source: str | None, target: str | None, progress: Progress | None
+) -> DataReport | PairReport:
+    """Check for the preset of the task that the data seems to be for."""
+    task = PAIRS if source or target else task_of(data)
+    if task not in (None, *PRESET):
+        raise UserError(f"{data} is for {task}: name a preset for that with --preset")
+    preset = PRESET[task or SPEECH]
+    try:
+        return check_data(
+            data=data, preset=preset, source=source, target=target, progress=progress
+        )
+    except UserError as error:
+        if task:
+            raise
+        raise UserError(
+            f"{error}. To check pairs of texts, name a preset for them, such as "
+            f"--preset {PRESET[PAIRS]}"
+        ) from error
 
 
 def _check_pairs(

@@ -73,6 +73,51 @@ def test_lines_of_a_file_stay_aligned(zoo, translator, tmp_path):
     assert f"{listing}:2: not UTF-8" in err
 
 
+@pytest.fixture
+def asked(monkeypatch):
+    """What `infer` is called with, which runs no model then."""
+    from s2s_zoo.workflows import infer
+
+    calls = []
+    monkeypatch.setattr(infer, "infer", lambda **given: calls.append(given) or [])
+    return calls
+
+
+def test_a_text_with_a_slash_is_no_path(zoo, asked, tmp_path):
+    listing = tmp_path / "in.txt"
+    listing.write_text("and/or\n\nc")
+    for inputs in (["and/or it", "b"], ["and/or"], ["word " * 100, "b"]):
+        assert zoo("infer", *inputs)[0] == 0
+        assert asked[-1]["run"] is None
+        assert asked[-1]["inputs"] == inputs
+    assert zoo("infer", "--input", listing)[0] == 0
+    assert asked[-1]["inputs"] == ["and/or", "", "c"]
+
+
+def test_a_missing_run_before_a_file_of_inputs(zoo, asked, tmp_path):
+    listing = tmp_path / "in.txt"
+    listing.write_text("")
+    code, _, err = zoo("infer", "runs/none", "--input", listing)
+    assert code == 1
+    assert "runs/none does not exist" in err
+    assert asked == []
+    assert zoo("infer", tmp_path, "--input", listing)[0] == 0
+    assert asked[-1]["run"] == str(tmp_path)
+    assert asked[-1]["inputs"] == []
+
+
+def test_check_names_the_option_where_files_do_not_tell(zoo, tmp_path):
+    (tmp_path / "train.deu").write_text("eins\n")
+    (tmp_path / "train.eng").write_text("one\n")
+    code, _, err = zoo("data", "check", tmp_path)
+    assert code == 1
+    assert "--preset transformer_tiny" in err
+    languages = ("--source", "eng", "--target", "deu")
+    code, out, _ = zoo("data", "check", tmp_path, *languages)
+    assert code == 1
+    assert "1 pairs, too few" in out
+
+
 def test_the_others_of_the_n_best_are_printed(zoo, translator):
     search = "beam=3,n_best=3,length_extra=5"
     code, out, err = zoo("infer", translator, "a b c", "--search", search)

@@ -1,5 +1,6 @@
 """Every fault of a parallel corpus is counted and named, and nothing else is."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,31 @@ def test_real_multi30k_is_clean(data_dir: Path):
     )
     assert report.ok
     assert report.counts["pairs"] == 2014
+
+
+def check_directory(path: Path) -> PairReport:
+    splits = pair_splits(str(path), "en", "de")
+    readers = {s: partial(read_pairs, str(path), s, "en", "de") for s in splits}
+    return check_pairs(readers, longest=10)
+
+
+def test_a_bad_train_file_is_reported_once(tmp_path: Path):
+    (tmp_path / "train.tsv").write_text("a\tb\tc\n")
+    report = check_directory(tmp_path)
+    (found,) = report.findings["unreadable"]
+    assert found[0] == "train"
+    assert "train.tsv:1: want source<TAB>target" in found[1]
+    assert report.counts["unreadable"] == 1
+
+
+def test_an_empty_split_is_reported(tmp_path: Path):
+    (tmp_path / "train.tsv").write_text("\n")
+    report = check_directory(tmp_path)
+    assert report.findings == {
+        "unreadable": [("train", f"{tmp_path}: 0 pairs, too few to hold some out")]
+    }
+    (tmp_path / "validation.tsv").write_text("a\tb\n")
+    report = check_directory(tmp_path)
+    assert not report.ok
+    assert list(report.findings) == ["empty", "blank"]
+    assert [name for name, _ in report.findings["empty"]] == ["train"]
