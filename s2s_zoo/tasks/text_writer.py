@@ -75,8 +75,10 @@ class TextWriter:
 
     def unread(self, lines: Sequence[Any]) -> list[int]:
         """How many tokens of each line are cut."""
+        if not self.cut:
+            return [0] * len(lines)
         ids = self.source.encode([str(line) for line in lines])
-        return [max(0, len(i) - self.cut + 1) if self.cut else 0 for i in ids]
+        return [max(0, len(i) - self.cut + 1) for i in ids]
 
     def _batch(self, sources: list[NDArray[np.int32]]) -> list[list[Written]]:
         """Shapes are few: rows a power of 2, tokens a multiple of 8."""

@@ -30,9 +30,9 @@ def check_data(
     Args:
         data: corpus by name or path.
         preset: whose alphabet, limits and CTC frames count, or whose languages and
-            longest sentence; by default that of `PRESET` for the task
-            the data is for, which is pairs of texts where a language is named, and
-            speech where `task_of` cannot tell.
+            longest sentence; by default that of `PRESET` for the task the data is
+            for, which is pairs of texts where a language is named, and speech where
+            `task_of` cannot tell.
         source: language of the sources, by default the preset's.
         target: language of the targets, likewise.
         progress: called with (done, total).
