@@ -3,6 +3,7 @@
     python benchmarks/translation.py --train transformer_base [--backends jax,torch]
     python benchmarks/translation.py --decode transformer_base [--run RUN --input FILE]
     python benchmarks/translation.py --length transformer_base
+    python benchmarks/translation.py --agree --run RUN --input FILE [--references FILE]
 
 --train: every contestant is a process that trains the same batches of token ids: the
 zoo with the recipe's optimizer, plain PyTorch as torch.nn.Transformer (pre-norm, one
@@ -10,6 +11,7 @@ table for source, target and softmax, Adam, label smoothing).
 --decode: beam search with the same weights by the zoo and by CTranslate2 in float32 on
 as many threads as there are cores. Without a run the weights are random and every text
 has as many tokens, so that both do the same work.
+--agree: how many lines the run and its CTranslate2 export translate alike.
 --length: the time the zoo takes for texts of 16 to 128 tokens, and the exponent with
 which it grows.
 
@@ -306,6 +308,56 @@ def length(options):
         report(medians)
 
 
+def exported_translations(folder, lines, **search):
+    """What the export says, ranked as its serving.json has it."""
+    import ctranslate2
+    import sentencepiece
+
+    described = json.loads((folder / "serving.json").read_text("utf-8"))
+    source, target = (
+        sentencepiece.SentencePieceProcessor(
+            str(folder / described["tokenizers"][side])
+        )
+        for side in ("source", "target")
+    )
+    pieces = [source.id_to_piece(source.encode(line)) for line in lines]
+    translator = ctranslate2.Translator(str(folder), compute_type="float32")
+    options = described["translate_batch"] | search
+    found = translator.translate_batch(pieces, max_batch_size=32, **options)
+    alpha = described["length_penalty"]
+    for texts in found:
+        pairs = zip(texts.scores, texts.hypotheses, strict=True)
+        best = max(pairs, key=lambda text: text[0] / (6 + len(text[1])) ** alpha)
+        yield target.decode(target.piece_to_id(best[1]))
+
+
+def agree(options):
+    import sacrebleu
+
+    from s2s_zoo.export.ctranslate2 import write_ctranslate2
+
+    model, search = decoding_model(options)
+    lines = Path(options.input).read_text("utf-8").splitlines()
+    with tempfile.TemporaryDirectory() as folder:
+        exported = Path(folder, "model")
+        write_ctranslate2(model.task.serving(model), exported)
+        one = {"beam_size": 1, "num_hypotheses": 1, "patience": 1.0}
+        for name, beam, theirs in (
+            (search.signature, search.beam, {}),
+            ("greedy", 1, one),
+        ):
+            written = {
+                "s2s-zoo": model.generate(lines, beam=beam),
+                "CTranslate2": list(exported_translations(exported, lines, **theirs)),
+            }
+            same = sum(a == b for a, b in zip(*written.values(), strict=True))
+            print(f"{name}: {same} of {len(lines)} translations are identical")
+            if options.references:
+                wanted = Path(options.references).read_text("utf-8").splitlines()
+                for who, texts in written.items():
+                    print(f"    {who}: {sacrebleu.corpus_bleu(texts, [wanted])}")
+
+
 def start(names, arguments):
     return {
         name: Contestant(
@@ -330,6 +382,7 @@ def main():
     mode.add_argument("--train", nargs="?", const="transformer_base", metavar="PRESET")
     mode.add_argument("--decode", nargs="?", const="transformer_base", metavar="PRESET")
     mode.add_argument("--length", nargs="?", const="transformer_base", metavar="PRESET")
+    mode.add_argument("--agree", action="store_true")
     parser.add_argument("--backends", default="", help="default: all to train, else TF")
     parser.add_argument("--turns", type=int, default=24)
     parser.add_argument("--rows", type=int, default=16, help="sentences of a batch")
@@ -337,6 +390,7 @@ def main():
     parser.add_argument("--written", type=int, default=32, help="tokens of each text")
     parser.add_argument("--run", help="run directory to decode with")
     parser.add_argument("--input", help="lines to translate with the run")
+    parser.add_argument("--references", help="translations of the input by people")
     parser.add_argument("--search", default="", help="of the run, such as beam=4")
     parser.add_argument("--sentences", type=int, default=64, help="of the input")
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
@@ -345,6 +399,9 @@ def main():
     options.backends = options.backends or ",".join(
         BACKENDS if options.train else BACKENDS[:1]
     )
+    if options.agree:
+        agree(options)
+        return
     of_mode = {
         "train": (train, trainer),
         "decode": (decode, decoder),

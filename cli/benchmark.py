@@ -35,6 +35,7 @@ def command(
 
     from s2s_zoo.catalog import parse_setting
     from s2s_zoo.precision import POLICIES
+    from s2s_zoo.registry import PRESETS
     from s2s_zoo.workflows.benchmark import benchmark
 
     from .console import ConsoleReporter
@@ -51,8 +52,13 @@ def command(
         rows = [dataclasses.asdict(timing) for timing in timings]
         options.print_json({"preset": preset, "precisions": rows})
         return
-    table = Table("precision", "seconds a step", "x real time", "ratio")
+    unit = PRESETS.get(preset).task.speed[1].strip()
+    table = Table("precision", "seconds a step", unit, "ratio")
     for timing in timings:
         numbers = (timing.step_seconds, timing.units_per_second, timing.speed)
-        table.add_row(timing.precision, *(f"{number:.3g}" for number in numbers))
+        table.add_row(timing.precision, *map(_three_digits, numbers))
     Console().print(table)
+
+
+def _three_digits(number: float) -> str:
+    return f"{number:.3g}" if number < 1000 else f"{number:,.0f}"

@@ -45,8 +45,10 @@ def prepare(name: str, directory: str | None, as_json: bool) -> None:
     from pathlib import Path
 
     from s2s_zoo.data.corpora import CORPORA
+    from s2s_zoo.data.corpora.sources import corpus_called
 
-    path = CORPORA.get(name).prepare(Path(directory) if directory else None)
+    corpus = corpus_called(name) or CORPORA.get(name)
+    path = corpus.prepare(Path(directory) if directory else None)
     if as_json:
         options.print_json({"name": name, "path": str(path)})
     else:

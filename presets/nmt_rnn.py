@@ -1,4 +1,8 @@
-"""A small recurrent translator (Bahdanau et al., 2015; Wu et al., 2016)."""
+"""A small recurrent translator (Bahdanau et al., 2015; Wu et al., 2016).
+
+The recipe of OpenSeq2Seq, whose encoder had a stack for each direction; here each
+bidirectional layer reads both directions of the one below.
+"""
 
 from functools import partial
 

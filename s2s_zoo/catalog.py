@@ -155,7 +155,18 @@ class Preset:
         }
         return self.with_settings(settings)._build() if settings else self._build()
 
+    def check(self) -> None:
+        """Raise a UserError where the parts do not fit each other."""
+        if self.settings().get("decoder.tie_source") and not (
+            self.task.shares_vocabulary
+        ):
+            raise UserError(
+                "decoder.tie_source makes one table of source and target, whose "
+                "tokenizers are two: set decoder.tie_source=false, or give one"
+            )
+
     def _build(self) -> Seq2Seq:
+        self.check()
         policy = policies(self.recipe.precision)
         model = Seq2Seq(
             self.task,

@@ -16,7 +16,8 @@ from s2s_zoo.vocabulary import UNKNOWN
 
 SPACE = "▁"
 _NEVER = -math.inf
-_UNKNOWN_PENALTY = 10.0  # of SentencePiece, below the worst piece
+UNKNOWN_PENALTY = 10.0
+"""Of SentencePiece: how far an unknown character is below the worst piece."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Segmenter:
 
     @cached_property
     def _unknown_score(self) -> float:
-        return min(self.scores.values()) - _UNKNOWN_PENALTY
+        return min(self.scores.values()) - UNKNOWN_PENALTY
 
     def _draw_word(self, word: str, power: float, random: Random) -> list[str]:
         sums = [0.0]

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_zoo.data.protobuf import message_fields
 from s2s_zoo.data.segmentation import Segmenter
 from s2s_zoo.errors import UserError
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN
@@ -241,37 +242,11 @@ def _segmenter(model: bytes) -> Segmenter:
 def _kind_of(model: bytes) -> Kind:
     """The `model_type` (field 3) of the `trainer_spec` (field 2) of a model."""
     kind = 1
-    for number, spec in _protobuf_fields(model):
+    for number, spec in message_fields(model):
         if number == 2 and isinstance(spec, bytes):
-            kinds = (v for n, v in _protobuf_fields(spec) if n == 3)
+            kinds = (v for n, v in message_fields(spec) if n == 3)
             kind = next((v for v in kinds if isinstance(v, int)), kind)
     return get_args(Kind)[kind - 1]
-
-
-def _protobuf_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """The numbers and values of the fields of a protocol buffer."""
-    place = 0
-    while place < len(message):
-        tag, place = _varint(message, place)
-        wire, size = tag & 7, 0
-        if wire == 0:
-            value, place = _varint(message, place)
-            yield tag >> 3, value
-            continue
-        if wire == 2:
-            size, place = _varint(message, place)
-        else:
-            size = 8 if wire == 1 else 4
-        yield tag >> 3, message[place : place + size]
-        place += size
-
-
-def _varint(message: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while message[place] & 0x80:
-        value |= (message[place] & 0x7F) << shift
-        shift, place = shift + 7, place + 1
-    return value | message[place] << shift, place + 1
 
 
 def _draw(sentences: Iterable[str], seed: int) -> list[str]:

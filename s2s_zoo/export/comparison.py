@@ -1,6 +1,6 @@
 """Whether an exported model says what the model itself says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.tasks.serving import Serving
+from s2s_zoo.tasks.serving import DEFAULT, OF_TOKENS, Serving
 
 TOLERANCE = 1e-4
 SHOWN = 3
@@ -21,12 +21,13 @@ def compare(serving: Serving, run: Runner, tolerance: float = TOLERANCE) -> floa
     """Run the exported model and the model itself on the same raw inputs.
 
     Each sample goes through alone and all of them as one padded batch. Texts must
-    be those of `model.generate`, integers equal, floats within `tolerance`.
+    be those of `model.generate`, integers equal, floats within `tolerance`. A format
+    that reads texts is given texts, and their ids too.
 
     Args:
         serving: the model and its samples.
-        run: runs the exported model on batches of inputs; the keys of its outputs
-            are `signature/output`.
+        run: runs the exported model on batches of inputs by `signature/input`; the
+            keys of its outputs are `signature/output`.
         tolerance: largest absolute difference.
 
     Returns:
@@ -36,13 +37,11 @@ def compare(serving: Serving, run: Runner, tolerance: float = TOLERANCE) -> floa
         UserError: it is larger, or another output differs; names both values.
     """
     groups = [[sample] for sample in serving.samples] + [serving.samples]
-    batches = [serving.batch(group) for group in groups]
+    found_in_all = run([signature_inputs(serving, group) for group in groups])
     texts = serving.model.generate(serving.samples) if serving.pieces else []
     problems, largest = [], 0.0
-    for i, (batch, found) in enumerate(zip(batches, run(batches), strict=True)):
-        expected = _outputs(serving, batch)
-        if texts:
-            expected["serve/text"] = np.array(texts[i : i + 1] or texts)
+    for i, found in enumerate(found_in_all):
+        expected = _outputs(serving, groups[i], texts[i : i + 1] or texts)
         lengths = ", ".join(str(len(sample)) for sample in groups[i])
         for key in sorted({*expected, *found}):
             difference, problem = _difference(expected.get(key), found.get(key))
@@ -58,14 +57,39 @@ def compare(serving: Serving, run: Runner, tolerance: float = TOLERANCE) -> floa
     return largest
 
 
-def _outputs(serving: Serving, batch: Arrays) -> Arrays:
+def signature_inputs(serving: Serving, group: Sequence[Any]) -> Arrays:
+    """Raw inputs as the inputs of all signatures, by `signature/input`."""
+    batch = serving.batch(group)
+    inputs = dict.fromkeys(serving.signatures, batch)
+    if serving.reader:
+        inputs |= {DEFAULT: {"source": np.array(group)}, OF_TOKENS: batch}
+    return _flat(inputs)
+
+
+def _outputs(serving: Serving, group: Sequence[Any], texts: list[str]) -> Arrays:
     """What the model itself says, on the CPU, where float32 is exact."""
+    batch = serving.batch(group)
     with keras.device("cpu:0"):
-        return {
-            f"{signature}/{name}": keras.ops.convert_to_numpy(value)
+        outputs = {
+            signature: {
+                name: keras.ops.convert_to_numpy(value)
+                for name, value in function(batch).items()
+            }
             for signature, function in serving.signatures.items()
-            for name, value in function(batch).items()
         }
+    if texts:
+        outputs[DEFAULT]["text"] = np.array(texts)
+    if serving.reader:
+        outputs[OF_TOKENS] = outputs[DEFAULT]
+    return _flat(outputs)
+
+
+def _flat(arrays: dict[str, Arrays]) -> Arrays:
+    return {
+        f"{signature}/{name}": value
+        for signature, values in arrays.items()
+        for name, value in values.items()
+    }
 
 
 def _difference(

@@ -4,8 +4,8 @@ https://github.com/OpenNMT/CTranslate2. Beside the weights lie the pieces of bot
 vocabularies, the SentencePiece models, and `serving.json`, which says how to translate.
 
 CTranslate2 divides log-probabilities by length^α, this package by
-((5 + length) / 6)^α. Both are alike where α is 0; elsewhere the α written is the one
-with which both grow alike around `TYPICAL_LENGTH`.
+((5 + length) / 6)^α. So CTranslate2 is asked for all texts of the beam with their
+log-probabilities, and the client ranks them.
 """
 
 import dataclasses
@@ -39,11 +39,11 @@ from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN
 
 DESCRIPTION = "serving.json"
 POSITIONS = 1024
-TYPICAL_LENGTH = 20
-LENGTH_PENALTY = (
-    "CTranslate2 divides log-probabilities by length^α, the model itself by "
-    "((5 + length) / 6)^α with α = {alpha:g}. Only 0 makes both the same; "
-    "{nearest:g} is nearest around {length} tokens."
+NO_PENALTY = 1e-6
+"""Ranks as 0 does; with 0 itself CTranslate2 does not wait for the whole beam."""
+RANKING = (
+    "The best text is that of the largest score / (6 + length)^α with α = {alpha:g}, "
+    "its length counted in pieces without the end."
 )
 USAGE = """\
 import ctranslate2, json, sentencepiece
@@ -51,7 +51,9 @@ source, target = map(sentencepiece.SentencePieceProcessor, [{source!r}, {target!
 pieces = [source.id_to_piece(source.encode(line)) for line in [{sample!r}]]
 options = json.load(open({description!r}))["translate_batch"]
 found = ctranslate2.Translator(".").translate_batch(pieces, **options)
-print([target.decode(target.piece_to_id(f.hypotheses[0])) for f in found])
+rank = lambda text: text[0] / (6 + len(text[1])) ** {alpha!r}
+best = [max(zip(f.scores, f.hypotheses), key=rank)[1] for f in found]
+print([target.decode(target.piece_to_id(text)) for text in best])
 """
 
 
@@ -85,7 +87,7 @@ def as_ctranslate2(serving: Serving) -> Serving:
     `log_probabilities` (B, U+1) float32 of each of them and of the end after them.
     """
     signatures = {"greedy": _greedy(serving.model)}
-    return dataclasses.replace(serving, signatures=signatures, pieces=())
+    return dataclasses.replace(serving, signatures=signatures, pieces=(), reader=None)
 
 
 def _greedy(model: Seq2Seq) -> Signature:
@@ -272,26 +274,28 @@ def _describe(serving: Serving) -> dict[str, Any]:
     task = serving.model.task
     search = task.search
     alpha = search.length_penalty
-    nearest = round(alpha * TYPICAL_LENGTH / (5 + TYPICAL_LENGTH), 2)
     names = sorted(serving.assets)
     files = {"source": names[0], "target": names[-1]}
-    usage = USAGE.format(**files, sample=serving.samples[0], description=DESCRIPTION)
+    usage = USAGE.format(
+        **files, sample=serving.samples[0], description=DESCRIPTION, alpha=alpha
+    )
     return {
         **serving.description,
         "tokenizers": files,
         "positions": _positions(task),
         "translate_batch": {
             "beam_size": search.beam,
-            "num_hypotheses": search.n_best,
-            "length_penalty": nearest,
+            "num_hypotheses": search.beam,
+            "return_scores": True,
+            "length_penalty": NO_PENALTY if alpha else 0.0,
+            "patience": search.patience or 1.0,
             "max_input_length": task.cut or _positions(task),
             "max_decoding_length": int(search.size(task.max_tokens + 1)),
             "min_decoding_length": search.min_length,
             "suppress_sequences": [[SPECIAL_PIECES[PAD]], [SPECIAL_PIECES[START]]],
             "disable_unk": not search.unknown,
         },
-        "length_penalty": LENGTH_PENALTY.format(
-            alpha=alpha, nearest=nearest, length=TYPICAL_LENGTH
-        ),
+        "length_penalty": alpha,
+        "ranking": RANKING.format(alpha=alpha),
         "usage": usage.splitlines(),
     }

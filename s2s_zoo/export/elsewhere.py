@@ -18,10 +18,10 @@ def run_elsewhere(script: str, directory: Path, batches: list[Arrays]) -> list[A
     It runs on the CPU, where float32 is exact and no memory of a GPU is taken.
 
     Args:
-        script: path of the program. It reads arrays named `batch/input` and writes
-            arrays named `batch/signature/output`.
+        script: path of the program. It reads arrays named `batch/signature/input` and
+            writes arrays named `batch/signature/output`.
         directory: what was exported.
-        batches: inputs by name.
+        batches: inputs by `signature/input`.
 
     Returns:
         For each batch the outputs by `signature/output`.

@@ -10,12 +10,12 @@ from s2s_zoo.export.ctranslate2 import (
     run_ctranslate2_model,
     write_ctranslate2,
 )
-from s2s_zoo.export.savedmodel import run_saved_model, write_saved_model
+from s2s_zoo.export.savedmodel import (
+    as_saved_model,
+    run_saved_model,
+    write_saved_model,
+)
 from s2s_zoo.tasks.serving import Serving
-
-
-def _as_it_is(serving: Serving) -> Serving:
-    return serving
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,13 @@ class Format:
     backend: str | None
     write: Callable[[Serving, Path], None]
     run: Callable[[Path, list[Arrays]], list[Arrays]]
-    compared: Callable[[Serving], Serving] = _as_it_is
+    compared: Callable[[Serving], Serving]
 
 
 FORMATS = {
-    "savedmodel": Format("tensorflow", write_saved_model, run_saved_model),
+    "savedmodel": Format(
+        "tensorflow", write_saved_model, run_saved_model, as_saved_model
+    ),
     "ctranslate2": Format(
         None, write_ctranslate2, run_ctranslate2_model, as_ctranslate2
     ),

@@ -1,8 +1,8 @@
 """Run a CTranslate2 model where neither Keras nor s2s-zoo can be imported.
 
 A program of its own: `python -P run_ctranslate2.py DIRECTORY BATCHES RESULTS`. The
-arrays of the NPZ file BATCHES are named `batch/source` and `batch/source_lengths`,
-those of RESULTS `batch/greedy/output`.
+arrays of the NPZ file BATCHES are named `batch/greedy/input`, those of RESULTS
+`batch/greedy/output`.
 """
 
 import json
@@ -30,11 +30,11 @@ def main(directory: str, batches: str, results: str) -> None:
     options = _read(directory, "serving")["translate_batch"]
     outputs = {}
     with np.load(batches) as arrays:
-        for batch in {key.split("/")[0] for key in arrays.files}:
-            source, lengths = (arrays[f"{batch}/source{s}"] for s in ("", "_lengths"))
+        for call in {key.rpartition("/")[0] for key in arrays.files}:
+            source, lengths = (arrays[f"{call}/source{s}"] for s in ("", "_lengths"))
             ids = [row[: n - 1] for row, n in zip(source, lengths, strict=True)]
             for name, value in _greedy(translator, directory, options, ids).items():
-                outputs[f"{batch}/greedy/{name}"] = value
+                outputs[f"{call}/{name}"] = value
     np.savez(results, allow_pickle=False, **outputs)
 
 
@@ -54,7 +54,8 @@ def _greedy(
     """
     source, target = (_vocabulary(directory, side) for side in ("source", "target"))
     read = [[source[i] for i in row] for row in ids]
-    greedy = {"beam_size": 1, "max_decoding_length": LONGEST}
+    greedy = {"beam_size": 1, "num_hypotheses": 1, "patience": 1.0}
+    greedy |= {"max_decoding_length": LONGEST}
     found = translator.translate_batch(read, **{**options, **greedy})
     written = [result.hypotheses[0] for result in found]
     scored = translator.score_batch(read, written, max_input_length=0)

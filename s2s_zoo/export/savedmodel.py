@@ -1,51 +1,89 @@
 """TensorFlow SavedModel: raw input to raw output, with nothing but TensorFlow.
 
 The signatures are those of the task; `serving_default` is `serve` under the name
-clients of TensorFlow Serving look for. `serving.json` beside the graph says in plain
-text what goes in and what comes out; `assets.extra` holds the tokenizer, say.
+clients of TensorFlow Serving look for. A model that reads text takes it as it is, and
+by `serve_tokens` in token ids; in ids alone where its tokenizer cannot be a graph.
+`serving.json` beside the graph says in plain text what goes in and what comes out;
+`assets.extra` holds the tokenizer, say.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from s2s_zoo.data.sentencepiece_model import read_sentencepiece_model
+from s2s_zoo.errors import UserError
 from s2s_zoo.export import run_savedmodel
 from s2s_zoo.export.comparison import Arrays
 from s2s_zoo.export.elsewhere import run_elsewhere
 from s2s_zoo.models.assets import write_assets
-from s2s_zoo.tasks.serving import Serving, Signature
+from s2s_zoo.tasks.serving import DEFAULT, OF_TOKENS, Input, Serving, Signature
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-DEFAULT = "serve"
+    from s2s_zoo.export.text_graph.reader import TextReader
+
 DESCRIPTION = "serving.json"
 EXTRA = "assets.extra"
+
+
+class _Endpoint(NamedTuple):
+    """A function of the graph.
+
+    Attributes:
+        inputs: by name, in the order of its arguments.
+        function: outputs by name from tensors.
+    """
+
+    inputs: dict[str, Input]
+    function: Any
+
+    @classmethod
+    def of(cls, inputs: dict[str, Input], signature: Signature) -> "_Endpoint":
+        """The endpoint of a function of tensors by name."""
+        import tensorflow as tf
+
+        def function(*tensors: "tf.Tensor") -> dict[str, "tf.Tensor"]:
+            return signature(dict(zip(inputs, tensors, strict=True)))
+
+        specs = [tf.TensorSpec(i.shape, i.dtype, name=n) for n, i in inputs.items()]
+        return cls(inputs, tf.function(function, specs))
+
+
+def as_saved_model(serving: Serving) -> Serving:
+    """What a SavedModel can offer: token ids where a graph cannot cut the texts."""
+    if serving.reader is None:
+        return serving
+    try:
+        read_sentencepiece_model(serving.reader.model)
+    except UserError as error:
+        description = {**serving.description, "takes": f"token ids: {error}"}
+        return replace(serving, reader=None, description=description)
+    return serving
 
 
 def write_saved_model(serving: Serving, directory: Path) -> None:
     """Write the graphs of all signatures, the weights and their description."""
     import tensorflow as tf
 
+    from s2s_zoo.export.text_graph.reader import TextReader
+
+    serving = as_saved_model(serving)
     module = tf.Module()
     module.weights = [variable.value for variable in serving.model.variables]
-    specs = [
-        tf.TensorSpec(spec.shape, spec.dtype, name=name)
-        for name, spec in serving.inputs.items()
-    ]
-    graphs = {}
-    for name, signature in serving.signatures.items():
-        with_text = serving if name == DEFAULT and serving.pieces else None
-        endpoint = tf.function(
-            _endpoint(signature, list(serving.inputs), with_text), specs
-        )
-        setattr(module, name, endpoint)
-        graphs[name] = endpoint.get_concrete_function()
+    module.reader = TextReader(serving.reader) if serving.reader else None
+    endpoints = _endpoints(serving, module.reader)
+    for name, endpoint in endpoints.items():
+        setattr(module, name, endpoint.function)
+    graphs = {n: e.function.get_concrete_function() for n, e in endpoints.items()}
     # Custom gradients are saved too: a graph that lacks them warns when it is loaded.
     saving = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
     signatures = {"serving_default": graphs[DEFAULT], **graphs}
     tf.saved_model.save(module, str(directory), signatures, saving)
-    description = {**serving.description, "signatures": _describe(serving, graphs)}
+    described = {n: _describe(endpoints[n].inputs, graphs[n]) for n in graphs}
+    description = {**serving.description, "signatures": described}
     text = json.dumps(description, indent=2, ensure_ascii=False)
     (directory / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
     write_assets(directory / EXTRA, serving.assets)
@@ -56,32 +94,39 @@ def run_saved_model(directory: Path, batches: list[Arrays]) -> list[Arrays]:
 
     Args:
         directory: of the SavedModel.
-        batches: inputs by name.
+        batches: inputs by `signature/input`.
 
     Returns:
-        For each batch the outputs by `signature/output`.
+        For each batch the outputs by `signature/output` of the signatures that it has
+        inputs of.
 
     Raises:
         UserError: it does not load or run.
     """
-    found = run_elsewhere(run_savedmodel.__file__, directory, batches)
-    again = "serving_default/"
-    return [
-        {name: value for name, value in outputs.items() if not name.startswith(again)}
-        for outputs in found
-    ]
+    return run_elsewhere(run_savedmodel.__file__, directory, batches)
 
 
-def _endpoint(signature: Signature, names: list[str], serving: Serving | None) -> Any:
-    """A signature as a function of positional tensors, with the text of its tokens."""
+def _endpoints(serving: Serving, reader: "TextReader | None") -> dict[str, _Endpoint]:
+    """Those of the signatures, and the default one of texts where these are read."""
+    endpoints = {
+        name: _Endpoint.of(serving.inputs, signature)
+        for name, signature in _with_text(serving).items()
+    }
+    if reader:
+        endpoints[OF_TOKENS] = endpoints[DEFAULT]
+        read = reader.before(endpoints[OF_TOKENS].function)
+        endpoints[DEFAULT] = _Endpoint.of({"source": Input((None,), "string")}, read)
+    return endpoints
 
-    def endpoint(*tensors: "tf.Tensor") -> dict[str, "tf.Tensor"]:
-        outputs = signature(dict(zip(names, tensors, strict=True)))
-        if serving is not None:
-            outputs = {"text": _join(outputs["tokens"], serving), **outputs}
-        return outputs
 
-    return endpoint
+def _with_text(serving: Serving) -> dict[str, Signature]:
+    """The signatures, of which the default one gives the text of its tokens."""
+
+    def with_text(inputs: dict[str, Any]) -> dict[str, Any]:
+        outputs = serving.signatures[DEFAULT](inputs)
+        return {"text": _join(outputs["tokens"], serving), **outputs}
+
+    return serving.signatures | ({DEFAULT: with_text} if serving.pieces else {})
 
 
 def _join(tokens: "tf.Tensor", serving: Serving) -> "tf.Tensor":
@@ -93,16 +138,14 @@ def _join(tokens: "tf.Tensor", serving: Serving) -> "tf.Tensor":
     return tf.strings.strip(text) if serving.strip else text
 
 
-def _describe(serving: Serving, graphs: dict[str, Any]) -> dict[str, Any]:
-    inputs = {
-        name: {"shape": list(spec.shape), "dtype": spec.dtype}
-        for name, spec in serving.inputs.items()
+def _describe(inputs: dict[str, Input], graph: Any) -> dict[str, Any]:
+    return {
+        "inputs": {
+            name: {"shape": list(spec.shape), "dtype": spec.dtype}
+            for name, spec in inputs.items()
+        },
+        "outputs": {
+            name: {"shape": value.shape.as_list(), "dtype": value.dtype.name}
+            for name, value in graph.structured_outputs.items()
+        },
     }
-    outputs = {
-        name: {
-            key: {"shape": value.shape.as_list(), "dtype": value.dtype.name}
-            for key, value in graph.structured_outputs.items()
-        }
-        for name, graph in graphs.items()
-    }
-    return {name: {"inputs": inputs, "outputs": outputs[name]} for name in graphs}

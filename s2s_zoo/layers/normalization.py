@@ -152,14 +152,13 @@ class LayerNormalization(ZooLayer):
     ) -> Tensor:
         """Normalize `inputs` (..., D) position by position; `real` is not read."""
         x = ops.cast(inputs, "float32")
-        x = x - ops.mean(x, axis=-1, keepdims=True)
         if self.norm == "l2":
-            variance = ops.mean(ops.square(x), axis=-1, keepdims=True)
-            scale = ops.rsqrt(variance + self.epsilon)
-        else:
-            deviation = ops.mean(ops.abs(x), axis=-1, keepdims=True)
-            scale = 1.0 / (deviation + self.epsilon)
-        return ops.cast(x * scale * self.gamma + self.beta, self.compute_dtype)
+            parameters = (self.gamma, self.beta, -1, self.epsilon)
+            return ops.cast(ops.layer_normalization(x, *parameters), self.compute_dtype)
+        x = x - ops.mean(x, axis=-1, keepdims=True)
+        deviation = ops.mean(ops.abs(x), axis=-1, keepdims=True)
+        x = x / (deviation + self.epsilon)
+        return ops.cast(x * self.gamma + self.beta, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return input_shape

@@ -106,6 +106,11 @@ class Task(abc.ABC):
         """V, the size of the target vocabulary."""
 
     @property
+    def shares_vocabulary(self) -> bool:
+        """Whether source and target are made of the same tokens."""
+        return False
+
+    @property
     def source_arguments(self) -> dict[str, Any]:
         """What the task knows of the arguments of the features layer."""
         return {}

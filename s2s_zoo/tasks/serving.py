@@ -11,6 +11,9 @@ from s2s_zoo.typing import Tensor
 
 Signature = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
+DEFAULT = "serve"
+OF_TOKENS = "serve_tokens"
+
 
 @dataclass(frozen=True)
 class Input:
@@ -26,20 +29,35 @@ class Input:
 
 
 @dataclass(frozen=True)
+class Reader:
+    """How a text becomes token ids, the end behind them; a blank one has none at all.
+
+    Attributes:
+        model: a SentencePiece model.
+        cut: ids at most, with the end; 0 for any number.
+    """
+
+    model: bytes = field(repr=False)
+    cut: int = 0
+
+
+@dataclass(frozen=True)
 class Serving:
     """A model as functions of raw input, written in Keras operations alone.
 
     Attributes:
         model: its weights.
         inputs: of every signature, by name.
-        signatures: outputs from inputs, by the name of the signature; `serve` is the
+        signatures: outputs from inputs, by the name of the signature; `DEFAULT` is the
             default one.
-        pieces: bytes of each token id; where there are any, `serve` also gives the
+        pieces: bytes of each token id; where there are any, `DEFAULT` also gives the
             `text` of its `tokens`, whose ids below 0 are padding.
         samples: raw inputs of different lengths, as `model.generate` takes them.
         batch: raw inputs to the inputs of a signature.
         description: what a client has to know besides, as JSON values.
         strip: whether spaces around a text are no part of it.
+        reader: how texts become the inputs, where these are token ids; a format that
+            can do it takes texts as the `source` of `DEFAULT`, and ids by `OF_TOKENS`.
         assets: files a client needs, by name.
     """
 
@@ -51,6 +69,7 @@ class Serving:
     batch: Callable[[Sequence[Any]], dict[str, NDArray[Any]]]
     description: dict[str, Any]
     strip: bool = False
+    reader: Reader | None = None
     assets: Mapping[str, bytes] = field(default_factory=dict)
 
 

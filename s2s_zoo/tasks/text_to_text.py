@@ -26,7 +26,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.options import Search
 from s2s_zoo.tasks.base import Arrays, Evaluation, Selection, Task
-from s2s_zoo.tasks.serving import Input, Serving
+from s2s_zoo.tasks.serving import DEFAULT, Input, Reader, Serving
 from s2s_zoo.tasks.text_writer import TextWriter
 from s2s_zoo.typing import Tensor
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
@@ -63,6 +63,8 @@ class TextToText(Task):
         target: language of the target.
         tokenizer: "bpe", "unigram", "word" or "char".
         tokenizer_file: SentencePiece model to use instead of learning one.
+        target_tokenizer_file: another one for the targets; alone, the sources' is
+            learned.
         vocabulary: tokens of a tokenizer, the four special ones included.
         joint: one tokenizer for both sides.
         byte_fallback: write unknown characters as bytes.
@@ -87,6 +89,7 @@ class TextToText(Task):
     target: str = "de"
     tokenizer: Kind = "bpe"
     tokenizer_file: str = ""
+    target_tokenizer_file: str = ""
     vocabulary: int = 32768
     joint: bool = True
     byte_fallback: bool = False
@@ -127,27 +130,38 @@ class TextToText(Task):
         size = self.tokenizers.source.size if self.tokenizers else self.vocabulary
         return {"vocabulary_size": size}
 
+    @property
+    def shares_vocabulary(self) -> bool:
+        if self.tokenizers:
+            return self.tokenizers.source == self.tokenizers.target
+        joint = self.joint or bool(self.tokenizer_file)
+        return joint and not self.target_tokenizer_file
+
     def fit(self, examples: Sequence[Pair]) -> Self:
         """The task with tokenizers, which are learned unless a file is given."""
         return replace(self, tokenizers=self._learn(examples))
 
     def _learn(self, examples: Sequence[Pair]) -> Tokenizers:
-        if self.tokenizer_file:
-            given = read_tokenizer(self.tokenizer_file)
-            return Tokenizers(given, given)
+        joint = self.shares_vocabulary
+        sides = ("source", "target") if joint else ("source",)
+        source = self._tokenizer(self.tokenizer_file, examples, sides)
+        if joint:
+            return Tokenizers(source, source)
+        target = self._tokenizer(self.target_tokenizer_file, examples, ("target",))
+        return Tokenizers(source, target)
+
+    def _tokenizer(
+        self, file: str, examples: Sequence[Pair], sides: tuple[str, ...]
+    ) -> Tokenizer:
+        if file:
+            return read_tokenizer(file)
         options = (self.vocabulary, self.tokenizer, self.byte_fallback)
-        if self.joint:
-            both = learn_tokenizer(examples, ("source", "target"), *options)
-            return Tokenizers(both, both)
-        return Tokenizers(
-            learn_tokenizer(examples, ("source",), *options),
-            learn_tokenizer(examples, ("target",), *options),
-        )
+        return learn_tokenizer(examples, sides, *options)
 
     def assets(self) -> dict[str, bytes]:
         if self.tokenizers is None:
             return {}
-        if self.tokenizers.source == self.tokenizers.target:
+        if self.shares_vocabulary:
             return {JOINT: self.tokenizers.source.model}
         return {
             SOURCE: self.tokenizers.source.model,
@@ -178,7 +192,8 @@ class TextToText(Task):
 
     def amount(self, examples: Sequence[Pair]) -> str:
         both = (self._fitted.source.size, self._fitted.target.size)
-        sizes = " and ".join(f"{size:,}" for size in both[: 1 if self.joint else 2])
+        kept = both[:1] if self.shares_vocabulary else both
+        sizes = " and ".join(f"{size:,}" for size in kept)
         cut = self._cut_text(self.batches(examples))
         return f"in a vocabulary of {sizes}{cut}"
 
@@ -375,7 +390,7 @@ class TextToText(Task):
         return results
 
     def serving(self, model: Seq2Seq, examples: Sequence[Pair] = ()) -> Serving:
-        """Token ids of the source to token ids and text, the search inside."""
+        """The source, or its token ids, to token ids and text, the search inside."""
 
         def batch(rows: Sequence[str]) -> dict[str, NDArray[Any]]:
             ids = self.writer(model, self.search).encode(rows)
@@ -396,9 +411,10 @@ class TextToText(Task):
                 "source": Input((None, None), "int32"),
                 "source_lengths": Input((None,), "int32"),
             },
-            signatures={"serve": serve},
+            signatures={DEFAULT: serve},
             pieces=_piece_bytes(self._fitted.target),
             strip=True,
+            reader=Reader(self._fitted.source.model, self.cut),
             samples=_samples(examples),
             batch=batch,
             description={"task": self.name, "end": END, "padding": PAD},

@@ -120,7 +120,9 @@ def _resolve(request: dict[str, Any], preset: str) -> Preset:
         raise UserError(f"This run trains {found.name}. Received: {preset}")
     if request["data"] is None:
         found = found.with_settings(found.demo)
-    return found.with_settings(request["settings"])
+    found = found.with_settings(request["settings"])
+    found.check()
+    return found
 
 
 def _prepare(

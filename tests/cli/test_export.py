@@ -12,6 +12,7 @@ import pytest
 from s2s_zoo.cli import export as verb
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.export.comparison import signature_inputs
 from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.export.savedmodel import run_saved_model
 from s2s_zoo.registry import PRESETS
@@ -42,8 +43,9 @@ def test_exports_what_this_backend_wrote(tmp_path):
 
     rng = np.random.default_rng(5)
     rows = [rng.normal(0, 0.1, n).astype(np.float32) for n in (9000, 21000)]
-    batch = model.task.serving(model).batch(rows)
-    found = run_saved_model(output, [batch])[0]
+    serving = model.task.serving(model)
+    batch = serving.batch(rows)
+    found = run_saved_model(output, [signature_inputs(serving, rows)])[0]
     scores = keras.ops.log_softmax(model(batch, training=False)["logits"])
     np.testing.assert_allclose(
         found["log_probabilities/log_probabilities"],

@@ -1,5 +1,7 @@
 """Every decoder that writes token by token: stepping, beams, alignment, neighbours."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -105,18 +107,19 @@ def test_alignment_is_shared_among_the_real_frames(model):
 
 
 def test_a_sentence_alone_is_written_as_in_any_batch(model):
+    """All of its texts; by each search another sentence, shorter than the batch."""
     model, inputs = model
-    found = {}
-    for beam in (1, 4):
+    source, lengths = inputs["source"], inputs["source_lengths"]
+    for beam, row in ((1, 2), (4, 1)):
         model.search_with(Search(beam=beam, n_best=beam, length_extra=4))
-        both = inputs["source"], inputs["source_lengths"]
-        together = write(model, *both)
-        (alone,) = write(model, both[0][1:2, : both[1][1]], both[1][1:2])
-        assert alone[0][0] == together[1][0][0]
-        np.testing.assert_allclose(alone[0][1], together[1][0][1], rtol=1e-5)
-        found[beam] = [texts[0] for texts in together]
-    for tokens, _ in found[1] + found[4]:
-        assert not {PAD, END, START} & set(tokens)
+        together = write(model, source, lengths)
+        one = slice(row, row + 1)
+        (alone,) = write(model, source[one, : lengths[row]], lengths[one])
+        for (tokens, score), expected in zip(alone, together[row], strict=True):
+            assert tokens == expected[0]
+            np.testing.assert_allclose(score, expected[1], rtol=1e-5)
+        for tokens, _ in itertools.chain(*together):
+            assert not {PAD, END, START} & set(tokens)
 
 
 def write(model, source, lengths):

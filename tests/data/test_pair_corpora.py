@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import importlib.util
+import itertools
 import json
 import logging
 import shutil
@@ -78,7 +79,7 @@ def test_demo_numbers():
     sources = [pair.source for pairs in found.values() for pair in pairs]
     assert len(set(sources)) == len(sources)
     split = demo_numbers.numbers(DemoNumbers().version)
-    assert sources[0] == demo_numbers._english(*divmod(split["train"][0], 1000))
+    assert sources[0] == next(demo_numbers.in_words(split["train"]))[0]
     assert set(range(100)) < set(split["train"])
     digits = Counter(len(str(number)) for number in split["test"])
     assert set(digits) == {3, 4, 5, 6}
@@ -88,13 +89,38 @@ def test_demo_numbers():
         read_pairs("demo_numbers", "test", "en", "fr")
 
 
+def test_demo_numbers_of_another_size():
+    pytest.importorskip("num2words", reason="writes the numbers")
+    found = read_all("demo_numbers:21500")
+    counts = {role: len(pairs) for role, pairs in found.items()}
+    assert counts == {"train": 21_500, "validation": 2000, "test": 2000}
+    sources = [pair.source for pairs in found.values() for pair in pairs]
+    assert len(set(sources)) == len(sources)
+    shorter = texts(read_pairs("demo_numbers", "test", "en", "de"))
+    assert texts(found["test"])[:1000] == shorter
+    for size in ("19999", "50000001", "", "1e6"):
+        with pytest.raises(UserError, match="SIZE of 20000 to 50000000 pairs"):
+            read_pairs(f"demo_numbers:{size}", "train", "en", "de")
+    with pytest.raises(UserError, match="demo_reversal has one size"):
+        read_pairs("demo_reversal:5", "train", "en", "de")
+
+
+def test_longer_numbers_never_repeat():
+    drawn = list(itertools.islice(demo_numbers.longer_numbers(1), 60_000))
+    assert len(set(drawn)) == 60_000
+    digits = Counter(len(str(number)) for number in drawn)
+    assert digits == dict.fromkeys(range(7, 13), 10_000)
+
+
 def test_numbers_are_those_of_num2words():
-    """Composed of hundreds and thousands, which is faster, and nothing else."""
+    """Composed of their groups of three digits, which is faster, and nothing else."""
     num2words = pytest.importorskip("num2words", reason="the reference").num2words
-    drawn = np.random.default_rng(0).integers(0, 10**6, 150).tolist()
+    drawn = np.random.default_rng(0).integers(0, 10**6, 100).tolist()
+    drawn += itertools.islice(demo_numbers.longer_numbers(0), 100)
     drawn += [0, 1, 21, 100, 101, 1000, 1001, 1100, 21_021, 100_000, 101_101, 999_999]
+    drawn += [10**6, 10**6 + 1, 2_000_100, 1_001_000, 10**9, 3 * 10**9 + 5, 10**12 - 1]
     expected = [(num2words(n, lang="en"), num2words(n, lang="de")) for n in drawn]
-    assert list(demo_numbers._in_words(drawn)) == expected
+    assert list(demo_numbers.in_words(drawn)) == expected
 
 
 def test_demo_numbers_need_num2words(monkeypatch: pytest.MonkeyPatch):

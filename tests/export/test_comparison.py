@@ -1,5 +1,6 @@
 """What the comparison of an export with its model accepts and refuses."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -8,7 +9,7 @@ import pytest
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.export.comparison import compare
-from s2s_zoo.tasks.serving import Input, Serving
+from s2s_zoo.tasks.serving import Input, Reader, Serving
 
 SAMPLES = [np.full(n, n, np.float32) for n in (1, 2, 4)]
 
@@ -38,7 +39,7 @@ SERVING = Serving(
 
 def run(batches, error=0.0, **others):
     def outputs(inputs):
-        found = inputs["source"].sum(axis=1)
+        found = inputs["serve/source"].sum(axis=1)
         texts = np.array([str(int(value**0.5)) for value in found])
         found[-1] += error
         return {"serve/sums": found, "serve/text": texts, **others}
@@ -49,7 +50,7 @@ def run(batches, error=0.0, **others):
 def test_each_sample_alone_and_all_together():
     seen = []
     compare(SERVING, lambda batches: seen.extend(batches) or run(batches))
-    shapes = [inputs["source"].shape for inputs in seen]
+    shapes = [inputs["serve/source"].shape for inputs in seen]
     assert shapes == [(1, 1), (1, 2), (1, 4), (3, 4)]
 
 
@@ -84,3 +85,38 @@ def test_another_output_is_refused():
 def test_another_shape_is_refused():
     with pytest.raises(UserError, match=r"shape \(2,\) instead of \(1,\)"):
         compare(SERVING, lambda b: run(b, **{"serve/sums": np.zeros(2)}))
+
+
+TEXTS = ["a", "b b", "c c c"]
+
+
+def of_texts(**words):
+    """Counts words of texts, or their ids; `words` are counted wrong."""
+
+    def run(batches):
+        outputs = []
+        for inputs in batches:
+            counts = [words.get(t, len(t.split())) for t in inputs["serve/source"]]
+            ids = inputs["serve_tokens/source"].sum(axis=1)
+            given = {"serve": np.array(counts, np.float32), "serve_tokens": ids}
+            texts = {f"{k}/text": np.array([*map(str, ids)]) for k in given}
+            outputs.append({**texts, **{f"{k}/sums": v for k, v in given.items()}})
+        return outputs
+
+    return run
+
+
+def test_texts_are_compared_and_their_ids():
+    """What reads the texts is on trial, not only what is done with their ids."""
+    serving = replace(
+        SERVING,
+        model=SimpleNamespace(
+            generate=lambda rows: [str(float(len(row.split()))) for row in rows]
+        ),
+        reader=Reader(b""),
+        samples=TEXTS,
+        batch=lambda rows: batch([np.ones(len(r.split()), np.float32) for r in rows]),
+    )
+    assert compare(serving, of_texts()) == 0.0
+    with pytest.raises(UserError, match=r"serve/sums on inputs of length 3: by 1,"):
+        compare(serving, of_texts(**{"b b": 3}))

@@ -176,18 +176,47 @@ def test_scores(pair):
         assert result.tokens[-1] == "</s>"
 
 
-@pytest.mark.parametrize("alpha", [0.0, 1e-6])
-def test_beam_translations_that_no_length_penalty_ranks(alpha, tmp_path):
-    """With a penalty, however small, CTranslate2 is done when 4 texts have ended."""
-    model = transformer(**{"encoder.dropout": 0.0, "decoder.dropout": 0.0})
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model that ends its texts, and CTranslate2's of it."""
+    settings = {"encoder.dropout": 0.0, "decoder.dropout": 0.0, "task.search.beam": 4}
+    model = transformer(**settings)
     learn_beginnings(model)
-    folder = tmp_path / "model"
+    folder = tmp_path_factory.mktemp("trained") / "model"
     write_ctranslate2(model.task.serving(model), folder)
-    expected, _ = ours(model, sources(), beam=4, length_penalty=alpha)
-    found = theirs(model, folder, sources(), beam_size=4, length_penalty=alpha)
+    return model, folder
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-6])
+def test_beam_translations_that_no_length_penalty_ranks(alpha, trained):
+    """With a penalty, however small, CTranslate2 is done when 4 texts have ended."""
+    expected, _ = ours(trained[0], sources(), beam=4, length_penalty=alpha)
+    found = theirs(*trained, sources(), beam_size=4, length_penalty=alpha)
     assert found == expected
     assert len({len(row) for row in found}) > 4
     assert max(map(len, found)) < LIMIT
+
+
+@pytest.mark.parametrize("alpha", [0.6, 1.0])
+def test_beam_translations_ranked_as_the_model_ranks_them(alpha, trained):
+    """By log-probability / ((5 + length) / 6)^α, over all texts of CTranslate2."""
+    model, folder = trained
+    described = json.loads((folder / "serving.json").read_text("utf-8"))
+    options = described["translate_batch"] | {"max_decoding_length": LIMIT}
+    tokenizers = model.task.tokenizers
+    found = ctranslate2.Translator(str(folder)).translate_batch(
+        [as_pieces(tokenizers.source, i) for i in tokenizers.source.encode(sources())],
+        **options,
+    )
+    best = [
+        max(
+            zip(f.scores, f.hypotheses, strict=True),
+            key=lambda text: text[0] / ((6 + len(text[1])) / 6) ** alpha,
+        )[1]
+        for f in found
+    ]
+    expected, _ = ours(model, sources(), beam=4, length_penalty=alpha)
+    assert best == [as_pieces(tokenizers.target, row) for row in expected]
 
 
 def test_attention_is_the_alignment(pair):
@@ -238,14 +267,12 @@ def test_what_is_written(exported):
     described = json.loads((folder / "serving.json").read_text("utf-8"))
     assert described["positions"] == 1024
     assert described["translate_batch"]["beam_size"] == 5
-    # d/dL ((5+L)/6)^1.0 over its value is 1/25 at L = 20, and so is 0.8/20.
-    assert described["translate_batch"]["length_penalty"] == 0.8
+    assert "α = 1" in described["ranking"]
 
 
 def test_the_usage_written_there_works(exported):
     _, folder = exported
     described = json.loads((folder / "serving.json").read_text("utf-8"))
-    assert len(described["usage"]) == 6
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(described["usage"])],
         cwd=folder,
@@ -264,10 +291,7 @@ def test_an_input_with_a_position_too_many(exported):
     options = {**described["translate_batch"], "max_decoding_length": 3}
     translator = ctranslate2.Translator(str(folder), compute_type="float32")
     long, cut = (["▁the"] * n for n in (1500, 1023))
-    found = [
-        translator.translate_batch([row], return_scores=True, **options)[0]
-        for row in (long, cut)
-    ]
+    found = [translator.translate_batch([row], **options)[0] for row in (long, cut)]
     assert found[0].hypotheses == found[1].hypotheses
     assert found[0].scores == pytest.approx(found[1].scores, abs=1e-5)
 

@@ -179,7 +179,8 @@ def test_mixed_precision_is_exported_in_float32(exported_features):
     model = Seq2Seq.from_preset(preset, encoder=float32, decoder=float32)
     source = np.random.default_rng(1).normal(size=(2, 90, 13)).astype(np.float32)
     batch = {"source": source, "source_lengths": np.array([90, 50], np.int32)}
-    found = run_saved_model(exported_features / "export/savedmodel", [batch])[0]
+    inputs = {f"log_probabilities/{name}": value for name, value in batch.items()}
+    found = run_saved_model(exported_features / "export/savedmodel", [inputs])[0]
     scores = found["log_probabilities/log_probabilities"]
     expected = keras.ops.log_softmax(model(batch, training=False)["logits"])
     assert scores.dtype == np.float32

@@ -175,20 +175,29 @@ def compiled(function, mode: str):
         import jax
 
         inner = jax.jit(function)
+    elif mode == "graph":
+        inner = of_any_size(function)
     else:
         inner = function
 
     def call(*arrays):
-        run = of_any_size(function, arrays) if mode == "graph" else inner
-        result = run(*(ops.convert_to_tensor(array, "int32") for array in arrays))
+        result = inner(*(ops.convert_to_tensor(array, "int32") for array in arrays))
         return keras.tree.map_structure(ops.convert_to_numpy, result)
 
     return call
 
 
-def of_any_size(function, arrays):
+def of_any_size(function):
     """`function` as a TensorFlow graph that knows only how many axes there are."""
     import tensorflow as tf
 
-    signature = [tf.TensorSpec([None] * np.ndim(array), "int32") for array in arrays]
-    return tf.function(function, input_signature=signature)
+    graphs = {}
+
+    def run(*tensors):
+        axes = tuple(len(tensor.shape) for tensor in tensors)
+        if axes not in graphs:
+            signature = [tf.TensorSpec([None] * n, "int32") for n in axes]
+            graphs[axes] = tf.function(function, input_signature=signature)
+        return graphs[axes](*tensors)
+
+    return run

@@ -60,6 +60,34 @@ def test_a_given_tokenizer_is_used(task, tmp_path):
     assert given.assets() == task.assets()
 
 
+def test_two_tokenizers_are_given(task, tmp_path):
+    pairs = [Pair("1", "a b c", "x y z"), Pair("2", "b c", "y z")]
+    apart = TextToText(tokenizer="word", vocabulary=7, joint=False).fit(pairs)
+    paths = [tmp_path / name for name in ("s.model", "t.model")]
+    for path, model in zip(paths, apart.assets().values(), strict=True):
+        path.write_bytes(model)
+    source, target = map(str, paths)
+    given = TextToText(tokenizer_file=source, target_tokenizer_file=target)
+    assert given.fit(pairs).assets() == apart.assets()
+    half = TextToText(tokenizer="word", vocabulary=7, target_tokenizer_file=target).fit(
+        pairs
+    )
+    assert half.assets() == apart.assets()
+
+
+@pytest.mark.parametrize("paths", [("joint",), ("tokenizer", "target_tokenizer")])
+def test_one_table_of_two_vocabularies_is_refused(paths):
+    values = {"joint": False, "tokenizer": "a.model", "target_tokenizer": "b.model"}
+    settings = {
+        f"task.{name}" + ("" if name == "joint" else "_file"): values[name]
+        for name in paths
+    }
+    preset = PRESETS.get("transformer_tiny").scaled()
+    with pytest.raises(UserError, match=r"decoder\.tie_source=false"):
+        preset.with_settings(settings).build()
+    preset.with_settings(settings | {"decoder.tie_source": False}).check()
+
+
 def test_a_vocabulary_too_large_is_answered_with_the_largest():
     with pytest.raises(UserError, match=r"task.vocabulary = 500 .* is 12"):
         TextToText(tokenizer="word", vocabulary=500).fit(PAIRS)

@@ -9,7 +9,7 @@ import abc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.data.pairs import PairSequence
@@ -71,6 +71,16 @@ class Corpus(abc.ABC):
         Raises:
             UserError: no such split (see `check_split`), or it is not in `directory`.
         """
+
+    def of_size(self, size: str) -> Self:
+        """The corpus with so many examples in train, as "NAME:SIZE" asks for.
+
+        Raises:
+            UserError: it has one size, or not this one.
+        """
+        raise UserError(
+            f"{self.name}:{size}: {self.name} has one size; it is called {self.name}"
+        )
 
     def home(self) -> Path:
         """Where the corpus lies when nobody says otherwise: its folder of the cache."""

@@ -29,6 +29,11 @@ class DemoPairs(PairCorpus):
     made_locally: bool = True
     version: int = 1
 
+    @property
+    def edition(self) -> str:
+        """What tells what is made from anything else that may be called the same."""
+        return str(self.version)
+
     @abc.abstractmethod
     def make(self) -> Texts:
         """Everything that is in the corpus.
@@ -42,7 +47,7 @@ class DemoPairs(PairCorpus):
         return mark.is_file() and mark.read_bytes() == self._mark
 
     def home(self) -> Path:
-        return cache_directory() / f"{self.name}-{self.version}"
+        return cache_directory() / f"{self.name}-{self.edition}"
 
     def prepare(self, directory: Path | None = None, progress: bool = True) -> Path:
         """Make the corpus unless it is there already.
@@ -56,7 +61,7 @@ class DemoPairs(PairCorpus):
             return directory
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise UserError(
-                f"{directory} exists and is not version {self.version} of {self.name}: "
+                f"{directory} exists and is not version {self.edition} of {self.name}: "
                 "name a new or an empty directory"
             )
         texts = self.make()
@@ -74,7 +79,7 @@ class DemoPairs(PairCorpus):
         self.check_split(split)
         if not self.found_in(directory):
             raise UserError(
-                f"{directory} does not hold version {self.version} of {self.name}: "
+                f"{directory} does not hold version {self.edition} of {self.name}: "
                 f"make it with `s2s-zoo data prepare {self.name}`"
             )
         swapped = len(self.languages) > 1 and source == self.languages[1]
@@ -82,14 +87,14 @@ class DemoPairs(PairCorpus):
 
     @property
     def _mark(self) -> bytes:
-        return f"{self.name} {self.version}\n".encode()
+        return f"{self.name} {self.edition}\n".encode()
 
     def _put(self, texts: Texts, made: Path, directory: Path) -> None:
         made.mkdir()
         for split, pairs in texts.items():
-            lines = "".join(f"{source}\t{target}\n" for source, target in pairs)
             path = made / f"{split}.tsv"
-            path.write_text(lines, encoding="utf-8", newline="\n")
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(f"{source}\t{target}\n" for source, target in pairs)
         (made / "VERSION").write_bytes(self._mark)
         try:
             os.replace(made, directory)

@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from s2s_zoo.data.corpora import CORPORA
-from s2s_zoo.data.corpora.sources import STEMS
+from s2s_zoo.data.corpora.sources import STEMS, corpus_called
 from s2s_zoo.data.manifests import JSON_KEYS as SPEECH_KEYS
 from s2s_zoo.data.pairs import JSON_KEYS as PAIR_KEYS
 from s2s_zoo.errors import UserError
@@ -37,13 +37,13 @@ def task_of(data: str) -> str | None:
     Raises:
         UserError: a file of JSON lines cannot be read.
     """
-    if data in CORPORA:
-        return CORPORA.get(data).task
+    if corpus := corpus_called(data):
+        return corpus.task
     path = Path(data).expanduser()
     if path.is_dir():
-        corpus = next((c for c in CORPORA if c.found_in(path)), None)
+        found = next((c for c in CORPORA if c.found_in(path)), None)
         files = [f for f in sorted(path.iterdir()) if f.name.split(".")[0] in _NAMES]
-        return corpus.task if corpus else _task_of_files(files)
+        return found.task if found else _task_of_files(files)
     if path.is_file() and (task := _task_of_files([path])):
         return task
     return PAIRS if _are_aligned(_siblings(path)) else None

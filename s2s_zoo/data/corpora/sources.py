@@ -74,15 +74,28 @@ class Source(Generic[Examples]):
         return {role: roles[role] for role in ROLES if role in roles}
 
 
-def named_corpus(data: str, task: str) -> Corpus | None:
-    """The corpus of this name; None if it is the name of none.
+def corpus_called(name: str) -> Corpus | None:
+    """The corpus that is called NAME or NAME:SIZE; None if none is.
 
     Raises:
-        UserError: it is a corpus for another task.
+        UserError: it cannot have this size.
     """
-    if canonical(data) not in CORPORA:
+    plain, colon, size = name.partition(":")
+    if canonical(plain) not in CORPORA:
         return None
-    corpus = CORPORA.get(data)
+    corpus = CORPORA.get(plain)
+    return corpus.of_size(size) if colon else corpus
+
+
+def named_corpus(data: str, task: str) -> Corpus | None:
+    """As `corpus_called`, of the corpora for a task.
+
+    Raises:
+        UserError: likewise, or it is a corpus for another task.
+    """
+    corpus = corpus_called(data)
+    if corpus is None:
+        return None
     if corpus.task != task:
         raise UserError(
             f"The corpus {corpus.name} is for {corpus.task}, not for {task}; for that "

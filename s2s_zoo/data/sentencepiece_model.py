@@ -1,0 +1,140 @@
+"""What a SentencePiece model holds, for those who cut text without SentencePiece.
+
+The numbers are those of `sentencepiece_model.proto`
+(https://github.com/google/sentencepiece).
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.data.protobuf import message_fields
+from s2s_zoo.data.tokenizer import Kind, Tokenizer
+from s2s_zoo.errors import UserError
+
+SPACES_AFTER_WORDS = 24
+
+
+class PieceType(IntEnum):
+    """What a piece stands for."""
+
+    NORMAL = 1
+    UNKNOWN = 2
+    CONTROL = 3
+    USER_DEFINED = 4
+    UNUSED = 5
+    BYTE = 6
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """How text is changed before it is cut.
+
+    Attributes:
+        units: double array (Yata et al., 2007) of the texts that are replaced, as
+            darts-clone writes it; empty where none are.
+        replacements: what they are replaced by: UTF-8, each ended by a zero byte. The
+            values of the double array are places in here.
+        dummy_prefix: a space is put before the text.
+        collapse_spaces: spaces around the text go, and so do all but one in a row.
+        escape_spaces: spaces are written as `▁`.
+    """
+
+    units: NDArray[np.uint32]
+    replacements: bytes
+    dummy_prefix: bool
+    collapse_spaces: bool
+    escape_spaces: bool
+
+
+@dataclass(frozen=True)
+class SentencePieceModel:
+    """A SentencePiece model.
+
+    Attributes:
+        kind: how it cuts text.
+        ids: id of each piece that stands for text.
+        user_defined: ids of those that are one piece whatever is around them.
+        scores: (V,) of all pieces; 0 where a piece has none.
+        byte_ids: ids of the bytes 0 to 255, where unknown characters become bytes.
+        normalization: what happens before.
+    """
+
+    kind: Kind
+    ids: dict[str, int]
+    user_defined: dict[str, int]
+    scores: NDArray[np.float32]
+    byte_ids: tuple[int, ...]
+    normalization: Normalization
+
+
+def read_sentencepiece_model(model: bytes) -> SentencePieceModel:
+    """What the bytes of a model say.
+
+    Raises:
+        UserError: it puts spaces after words, or merges by pieces that are unused.
+    """
+    fields = list(message_fields(model))
+    pieces = [_Piece.read(value) for number, value in fields if number == 1]
+    kind = Tokenizer(model).kind
+
+    def ids(wanted: PieceType) -> dict[str, int]:
+        return {p.text: i for i, p in enumerate(pieces) if p.type == wanted}
+
+    if _message(fields, 2).get(SPACES_AFTER_WORDS):
+        raise UserError(
+            "A tokenizer that puts spaces after words (treat_whitespace_as_suffix) "
+            "cannot become part of a graph"
+        )
+    unused = [*ids(PieceType.UNUSED)]
+    if kind == "bpe" and unused:
+        raise UserError(
+            "A bpe tokenizer with unused pieces cannot become part of a graph. "
+            f"Received: {', '.join(map(repr, unused[:5]))}"
+        )
+    return SentencePieceModel(
+        kind=kind,
+        ids=ids(PieceType.NORMAL),
+        user_defined=ids(PieceType.USER_DEFINED),
+        scores=np.array([piece.score for piece in pieces], np.float32),
+        byte_ids=tuple(i for _, i in sorted(ids(PieceType.BYTE).items())),
+        normalization=_normalization(_message(fields, 3)),
+    )
+
+
+@dataclass(frozen=True)
+class _Piece:
+    text: str
+    score: np.float32
+    type: int
+
+    @classmethod
+    def read(cls, message: Any) -> "_Piece":
+        found: dict[int, Any] = dict(message_fields(message))
+        (score,) = np.frombuffer(found.get(2, bytes(4)), "<f4")
+        return cls(found[1].decode("utf-8"), score, found.get(3, PieceType.NORMAL))
+
+
+def _message(fields: list[tuple[int, int | bytes]], number: int) -> dict[int, Any]:
+    """The fields of all messages with this number; the last of each counts."""
+    return dict(
+        field
+        for n, message in fields
+        if n == number and isinstance(message, bytes)
+        for field in message_fields(message)
+    )
+
+
+def _normalization(spec: dict[int, Any]) -> Normalization:
+    charsmap = spec.get(2, b"")
+    size = int.from_bytes(charsmap[:4], "little")
+    return Normalization(
+        units=np.frombuffer(charsmap[4 : 4 + size], "<u4"),
+        replacements=charsmap[4 + size :],
+        dummy_prefix=bool(spec.get(3, True)),
+        collapse_spaces=bool(spec.get(4, True)),
+        escape_spaces=bool(spec.get(5, True)),
+    )

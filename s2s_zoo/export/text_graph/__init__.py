@@ -1,0 +1,1 @@
+"""Raw text to token ids in TensorFlow operations, as SentencePiece does it."""
