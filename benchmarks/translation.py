@@ -218,9 +218,10 @@ def ctranslate2_decoder(options, folder):
         str(folder / "model"), compute_type="float32", intra_threads=threads
     )
     described = json.loads((folder / "model" / "serving.json").read_text("utf-8"))
-    how = described["translate_batch"]
+    how = described["translate_batch"] | {"num_hypotheses": 1}
     if not options.run:
-        how |= {"beam_size": 4, "min_decoding_length": options.written}
+        how |= {"beam_size": 4, "patience": 1.0}
+        how |= {"min_decoding_length": options.written}
         how |= {"max_decoding_length": options.written}
     stem = "source" if (folder / "model/source_vocabulary.json").exists() else "shared"
     pieces = json.loads((folder / f"model/{stem}_vocabulary.json").read_text("utf-8"))
@@ -400,6 +401,8 @@ def main():
         BACKENDS if options.train else BACKENDS[:1]
     )
     if options.agree:
+        if not (options.run and options.input):
+            parser.error("--agree needs --run and --input")
         agree(options)
         return
     of_mode = {

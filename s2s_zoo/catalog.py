@@ -162,7 +162,8 @@ class Preset:
         ):
             raise UserError(
                 "decoder.tie_source makes one table of source and target, whose "
-                "tokenizers are two: set decoder.tie_source=false, or give one"
+                "tokenizers are two: set decoder.tie_source=false, or have one "
+                "tokenizer for both sides"
             )
 
     def _build(self) -> Seq2Seq:

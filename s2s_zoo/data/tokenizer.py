@@ -26,6 +26,7 @@ SETTING = "task.vocabulary"
 MAX_SENTENCES = 1_000_000
 """Sentences learned from; of a larger corpus, as many are drawn."""
 
+_USER_DEFINED = (3, 4)  # the field `type` of a piece, and its value
 _SAMPLED_KINDS = ("unigram", "bpe")
 _CHUNK_WORDS = 100
 _CHUNK_CHARACTERS = 1000
@@ -136,6 +137,15 @@ class Tokenizer:
     def pieces(self) -> tuple[str, ...]:
         """The piece of each id; the special ones are called as `SPECIAL_PIECES`."""
         return _pieces(self.model)
+
+    @property
+    def has_user_defined_pieces(self) -> bool:
+        """Whether pieces are one whatever is around them."""
+        return any(
+            (_USER_DEFINED in dict(message_fields(piece)).items())
+            for number, piece in message_fields(self.model)
+            if number == 1 and isinstance(piece, bytes)
+        )
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Token ids of texts, without start and end.

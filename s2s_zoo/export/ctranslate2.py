@@ -41,6 +41,8 @@ DESCRIPTION = "serving.json"
 POSITIONS = 1024
 NO_PENALTY = 1e-6
 """Ranks as 0 does; with 0 itself CTranslate2 does not wait for the whole beam."""
+MOST_PATIENCE = 4.0
+"""Stands for a search that goes on while anything can be gained."""
 RANKING = (
     "The best text is that of the largest score / (6 + length)^α with α = {alpha:g}, "
     "its length counted in pieces without the end."
@@ -269,6 +271,19 @@ def _positions(task: TextToText) -> int:
     return max(POSITIONS, read, int(task.search.size(read)) + 1)
 
 
+def _ending(search: Search) -> dict[str, Any]:
+    """Which texts are given, and after how many a source is done."""
+    if not search.length_penalty:
+        return {"num_hypotheses": search.n_best, "length_penalty": 0.0}
+    patience = MOST_PATIENCE if search.patience is None else search.patience
+    given = max(search.n_best, round(search.beam * patience))
+    return {
+        "num_hypotheses": given,
+        "length_penalty": NO_PENALTY,
+        "patience": given / search.beam,
+    }
+
+
 def _describe(serving: Serving) -> dict[str, Any]:
     """What a client has to know."""
     task = serving.model.task
@@ -285,10 +300,8 @@ def _describe(serving: Serving) -> dict[str, Any]:
         "positions": _positions(task),
         "translate_batch": {
             "beam_size": search.beam,
-            "num_hypotheses": search.beam,
+            **_ending(search),
             "return_scores": True,
-            "length_penalty": NO_PENALTY if alpha else 0.0,
-            "patience": search.patience or 1.0,
             "max_input_length": task.cut or _positions(task),
             "max_decoding_length": int(search.size(task.max_tokens + 1)),
             "min_decoding_length": search.min_length,

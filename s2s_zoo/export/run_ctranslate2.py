@@ -54,6 +54,7 @@ def _greedy(
     """
     source, target = (_vocabulary(directory, side) for side in ("source", "target"))
     read = [[source[i] for i in row] for row in ids]
+    translator.translate_batch(read[:1], **options)  # it takes the options written
     greedy = {"beam_size": 1, "num_hypotheses": 1, "patience": 1.0}
     greedy |= {"max_decoding_length": LONGEST}
     found = translator.translate_batch(read, **{**options, **greedy})

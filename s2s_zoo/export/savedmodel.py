@@ -135,6 +135,8 @@ def _join(tokens: "tf.Tensor", serving: Serving) -> "tf.Tensor":
 
     found = tf.gather(tf.constant(serving.pieces), tf.maximum(tokens, 0))
     text = tf.strings.reduce_join(tf.where(tokens >= 0, found, ""), axis=-1)
+    # Bytes that are tokens may make no character.
+    text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8")
     return tf.strings.strip(text) if serving.strip else text
 
 

@@ -29,7 +29,7 @@ from s2s_zoo.tasks.base import Arrays, Evaluation, Selection, Task
 from s2s_zoo.tasks.serving import DEFAULT, Input, Reader, Serving
 from s2s_zoo.tasks.text_writer import TextWriter
 from s2s_zoo.typing import Tensor
-from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
+from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, UNKNOWN
 
 SOURCE, TARGET, JOINT = "source.model", "target.model", "joint.model"
 Measure = Literal["translation", "summary", "exact"]
@@ -62,7 +62,7 @@ class TextToText(Task):
         source: language of the source, as corpora name it.
         target: language of the target.
         tokenizer: "bpe", "unigram", "word" or "char".
-        tokenizer_file: SentencePiece model to use instead of learning one.
+        tokenizer_file: SentencePiece model of both sides, instead of learning one.
         target_tokenizer_file: another one for the targets; alone, the sources' is
             learned.
         vocabulary: tokens of a tokenizer, the four special ones included.
@@ -139,22 +139,29 @@ class TextToText(Task):
 
     def fit(self, examples: Sequence[Pair]) -> Self:
         """The task with tokenizers, which are learned unless a file is given."""
-        return replace(self, tokenizers=self._learn(examples))
+        found = self._learn(examples)
+        for tokenizer in (found.source, found.target):
+            if self.bpe_dropout and tokenizer.has_user_defined_pieces:
+                raise UserError(
+                    "task.bpe_dropout cuts at random, which a tokenizer with "
+                    "user-defined pieces does not allow: set task.bpe_dropout=0"
+                )
+        return replace(self, tokenizers=found)
 
     def _learn(self, examples: Sequence[Pair]) -> Tokenizers:
-        joint = self.shares_vocabulary
-        sides = ("source", "target") if joint else ("source",)
-        source = self._tokenizer(self.tokenizer_file, examples, sides)
-        if joint:
-            return Tokenizers(source, source)
-        target = self._tokenizer(self.target_tokenizer_file, examples, ("target",))
-        return Tokenizers(source, target)
+        source, target = (
+            read_tokenizer(Path(file).expanduser()) if file else None
+            for file in (self.tokenizer_file, self.target_tokenizer_file)
+        )
+        if self.shares_vocabulary:
+            both = source or self._learned(examples, "source", "target")
+            return Tokenizers(both, both)
+        return Tokenizers(
+            source or self._learned(examples, "source"),
+            target or self._learned(examples, "target"),
+        )
 
-    def _tokenizer(
-        self, file: str, examples: Sequence[Pair], sides: tuple[str, ...]
-    ) -> Tokenizer:
-        if file:
-            return read_tokenizer(file)
+    def _learned(self, examples: Sequence[Pair], *sides: str) -> Tokenizer:
         options = (self.vocabulary, self.tokenizer, self.byte_fallback)
         return learn_tokenizer(examples, sides, *options)
 
@@ -454,12 +461,14 @@ def _samples(examples: Sequence[Pair]) -> list[str]:
 
 def _piece_bytes(tokenizer: Tokenizer) -> tuple[bytes, ...]:
     """What each token adds to a text: spaces for ▁, a byte for a byte's piece."""
+    special = [b"" for _ in SPECIAL_PIECES]
+    special[UNKNOWN] = tokenizer.decode([UNKNOWN]).encode()
     found = []
     for piece in tokenizer.pieces:
         byte = BYTE.fullmatch(piece)
         text = piece.replace("▁", " ").encode()
         found.append(bytes([int(byte[1], 16)]) if byte else text)
-    return (*(b"" for _ in SPECIAL_PIECES), *found[len(SPECIAL_PIECES) :])
+    return (*special, *found[len(SPECIAL_PIECES) :])
 
 
 def subset(examples: Sequence[Pair], rows: NDArray[np.int64]) -> Sequence[Pair]:

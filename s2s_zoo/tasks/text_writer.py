@@ -108,7 +108,9 @@ class TextWriter:
 
     def _texts(self, *columns: NDArray[Any]) -> list[Written]:
         return [
-            Written(self.target.decode(ids[:size]), float(score), bool(finished))
+            Written(
+                self.target.decode(ids[:size]).strip(), float(score), bool(finished)
+            )
             for ids, size, score, finished in zip(*columns, strict=True)
             if np.isfinite(score)
         ] or [NOTHING]

@@ -27,6 +27,7 @@ from s2s_zoo.data.corpora.demo_summaries import EVENTS, OUTCOMES, PEOPLE, TOWNS
 from s2s_zoo.data.corpora.iwslt14_de_en import Iwslt14DeEn
 from s2s_zoo.data.corpora.multi30k import Multi30k
 from s2s_zoo.data.corpora.resolve import pair_splits, read_data, read_pairs
+from s2s_zoo.data.corpora.sources import find_corpus
 from s2s_zoo.data.corpora.wmt14_en_de import Archive, Wmt14EnDe
 from s2s_zoo.data.pairs import Pair, PairSequence
 from s2s_zoo.errors import UserError
@@ -98,11 +99,26 @@ def test_demo_numbers_of_another_size():
     assert len(set(sources)) == len(sources)
     shorter = texts(read_pairs("demo_numbers", "test", "en", "de"))
     assert texts(found["test"])[:1000] == shorter
+    longer = read_all("demo_numbers:22000")
+    for role in ("validation", "test"):
+        assert texts(longer[role]) == texts(found[role])
+    held_out = {p.source for role in ("validation", "test") for p in found[role]}
+    assert not held_out & {pair.source for pair in longer["train"]}
     for size in ("19999", "50000001", "", "1e6"):
         with pytest.raises(UserError, match="SIZE of 20000 to 50000000 pairs"):
             read_pairs(f"demo_numbers:{size}", "train", "en", "de")
     with pytest.raises(UserError, match="demo_reversal has one size"):
         read_pairs("demo_reversal:5", "train", "en", "de")
+
+
+def test_demo_numbers_of_another_size_by_path():
+    pytest.importorskip("num2words", reason="writes the numbers")
+    path = find_corpus(DemoNumbers(size=21_500))
+    forth = read_pairs(str(path), "test", "en", "de")
+    back = read_pairs(str(path), "test", "de", "en")
+    assert texts(back) == [(target, source) for source, target in texts(forth)]
+    with pytest.raises(UserError, match="languages en, de"):
+        read_pairs(str(path), "test", "en", "fr")
 
 
 def test_longer_numbers_never_repeat():

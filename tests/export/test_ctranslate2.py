@@ -17,7 +17,7 @@ import ctranslate2
 
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.errors import UserError
-from s2s_zoo.export.ctranslate2 import write_ctranslate2
+from s2s_zoo.export.ctranslate2 import _describe, write_ctranslate2
 from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.registry import PRESETS
@@ -267,11 +267,36 @@ def test_what_is_written(exported):
     described = json.loads((folder / "serving.json").read_text("utf-8"))
     assert described["positions"] == 1024
     assert described["translate_batch"]["beam_size"] == 5
-    assert "α = 1" in described["ranking"]
+    assert described["length_penalty"] == 1.0
+    assert described["translate_batch"]["num_hypotheses"] == 5
+    assert described["translate_batch"]["patience"] == 1.0
 
 
-def test_the_usage_written_there_works(exported):
-    _, folder = exported
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("beam=4,patience=0.5", {"num_hypotheses": 2, "patience": 0.5}),
+        ("beam=4,patience=2", {"num_hypotheses": 8, "patience": 2.0}),
+        ("beam=4,patience=none", {"num_hypotheses": 16, "patience": 4.0}),
+        ("beam=1,patience=0.2", {"num_hypotheses": 1, "patience": 1.0}),
+        ("beam=4,n_best=3,length_penalty=0", {"num_hypotheses": 3}),
+    ],
+)
+def test_ctranslate2_takes_the_options_of_every_search(trained, search, expected):
+    model, folder = trained
+    serving = model.task.serving(model)
+    task = replace(model.task, search=Search.parse(search, model.task.search))
+    model.task, before = task, model.task
+    options = _describe(serving)["translate_batch"]
+    model.task = before
+    assert expected.items() <= options.items()
+    translator = ctranslate2.Translator(str(folder))
+    (found,) = translator.translate_batch([["▁the"]], **options)
+    assert len(found.scores) == expected["num_hypotheses"]
+
+
+def test_the_usage_written_there_works(trained):
+    model, folder = trained
     described = json.loads((folder / "serving.json").read_text("utf-8"))
     done = subprocess.run(
         [sys.executable, "-c", "\n".join(described["usage"])],
@@ -281,7 +306,7 @@ def test_the_usage_written_there_works(exported):
     )
     assert done.returncode == 0, done.stderr
     (found,) = ast.literal_eval(done.stdout)
-    assert found.strip()
+    assert [found] == model.generate(model.task.serving(model).samples[:1])
 
 
 def test_an_input_with_a_position_too_many(exported):

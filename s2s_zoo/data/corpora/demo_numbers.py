@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 from typing import Self
 
@@ -65,7 +66,7 @@ class DemoNumbers(DemoPairs):
 
     A number is in one split only. All below 100 are in train. A larger train has
     numbers of up to 12 digits besides, as many of each length, of which another
-    `HELD_OUT` are in validation and in test.
+    `HELD_OUT` are in validation and in test; these are the same for every size.
 
     Attributes:
         size: pairs in train, from `TRAIN` to `MOST`.
@@ -73,19 +74,26 @@ class DemoNumbers(DemoPairs):
 
     name: str = "demo_numbers"
     summary: str = (
-        "numbers in words up to 999,999: 22,000 pairs, exact; as many as you like "
-        "up to 999,999,999,999 with demo_numbers:1000000"
+        "numbers in words up to 999,999: 22,000 pairs, exact; up to twelve digits "
+        "and fifty million pairs with demo_numbers:50000000"
     )
     languages: tuple[str, ...] = ("en", "de")
     size: int = TRAIN
 
     def of_size(self, size: str) -> Self:
-        if not (size.isdecimal() and TRAIN <= int(size) <= MOST):
+        is_short = size.isdecimal() and len(size) <= len(str(MOST))
+        if not (is_short and TRAIN <= int(size) <= MOST):
             raise UserError(
                 f"{self.name}:SIZE has a SIZE of {TRAIN} to {MOST} pairs in train. "
                 f"Received: {size!r}"
             )
         return replace(self, size=int(size))
+
+    def found_in(self, directory: Path) -> bool:
+        """Whether it is there; where no size is asked for, in any."""
+        if super().found_in(directory) or self.size > TRAIN:
+            return super().found_in(directory)
+        return self.mark_in(directory).startswith(f"{self.name} {self.edition}-")
 
     @property
     def edition(self) -> str:
@@ -101,13 +109,10 @@ class DemoNumbers(DemoPairs):
         found: dict[str, Iterable[int]] = {**numbers(self.version)}
         if self.size > TRAIN:
             longer = longer_numbers(self.version)
-            for split, count in {
-                "validation": HELD_OUT,
-                "test": HELD_OUT,
-                "train": self.size - TRAIN,
-            }.items():
-                more = itertools.islice(longer, count)
-                found[split] = itertools.chain(found[split], more)
+            for split in ("validation", "test"):
+                found[split] = [*found[split], *itertools.islice(longer, HELD_OUT)]
+            more = itertools.islice(longer, self.size - TRAIN)
+            found["train"] = itertools.chain(found["train"], more)
         return {split: in_words(found[split]) for split in self.splits}
 
 

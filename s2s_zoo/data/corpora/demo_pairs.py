@@ -18,7 +18,7 @@ Texts = Mapping[str, Iterable[tuple[str, str]]]
 
 @dataclass(frozen=True, kw_only=True)
 class DemoPairs(PairCorpus):
-    """A corpus of pairs that is made in seconds, always the same.
+    """A corpus of pairs that is made here, always the same.
 
     Attributes:
         version: raised with every change of what is made; in the folder's name.
@@ -43,8 +43,12 @@ class DemoPairs(PairCorpus):
         """
 
     def found_in(self, directory: Path) -> bool:
+        return self.mark_in(directory) == self._mark
+
+    def mark_in(self, directory: Path) -> str:
+        """What says which corpus lies in a directory; nothing if none does."""
         mark = directory / "VERSION"
-        return mark.is_file() and mark.read_bytes() == self._mark
+        return mark.read_bytes().decode("utf-8", "replace") if mark.is_file() else ""
 
     def home(self) -> Path:
         return cache_directory() / f"{self.name}-{self.edition}"
@@ -55,7 +59,6 @@ class DemoPairs(PairCorpus):
         It is made in a temporary folder that is renamed when complete: a killed
         process leaves no half corpus, and of several processes one wins.
         """
-        del progress
         directory = directory or self.home()
         if self.found_in(directory):
             return directory
@@ -70,7 +73,7 @@ class DemoPairs(PairCorpus):
             with tempfile.TemporaryDirectory(
                 dir=directory.parent, prefix=f".{directory.name}-"
             ) as temporary:
-                self._put(texts, Path(temporary) / "corpus", directory)
+                self._put(texts, Path(temporary) / "corpus", directory, progress)
         return directory
 
     def read_pairs(
@@ -80,24 +83,32 @@ class DemoPairs(PairCorpus):
         if not self.found_in(directory):
             raise UserError(
                 f"{directory} does not hold version {self.edition} of {self.name}: "
-                f"make it with `s2s-zoo data prepare {self.name}`"
+                f"make it with `s2s-zoo data prepare`"
             )
         swapped = len(self.languages) > 1 and source == self.languages[1]
         return read_columns(directory / f"{split}.tsv", swapped)
 
     @property
-    def _mark(self) -> bytes:
-        return f"{self.name} {self.edition}\n".encode()
+    def _mark(self) -> str:
+        return f"{self.name} {self.edition}\n"
 
-    def _put(self, texts: Texts, made: Path, directory: Path) -> None:
+    def _put(self, texts: Texts, made: Path, directory: Path, progress: bool) -> None:
         made.mkdir()
         for split, pairs in texts.items():
+            shown = _track(pairs, f"making {self.name}, {split}") if progress else pairs
             path = made / f"{split}.tsv"
             with path.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(f"{source}\t{target}\n" for source, target in pairs)
-        (made / "VERSION").write_bytes(self._mark)
+                file.writelines(f"{source}\t{target}\n" for source, target in shown)
+        (made / "VERSION").write_bytes(self._mark.encode())
         try:
             os.replace(made, directory)
         except OSError:
             if not self.found_in(directory):  # else another process was faster
                 raise
+
+
+def _track(pairs: Iterable[tuple[str, str]], title: str) -> Iterable[tuple[str, str]]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(pairs, title, console=Console(stderr=True), transient=True)
