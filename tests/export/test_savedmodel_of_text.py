@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 from s2s_zoo.data.pairs import Pair
+from s2s_zoo.data.tokenizer import Tokenizer
+from s2s_zoo.export.savedmodel import _join
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.tasks.text_to_text import _piece_bytes
+from s2s_zoo.vocabulary import UNKNOWN
 from s2s_zoo.workflows.export import export
 
 pytestmark = pytest.mark.skipif(
@@ -115,6 +120,28 @@ def test_says_what_the_model_says_of_raw_text(run):
     written = [[i for i in row if i >= 0] for row in default["tokens"]]
     assert [decode(row) for row in written] == expected
     assert [*map(len, written)] == default["token_lengths"]
+
+
+def test_unknown_text_and_stray_bytes_read_as_sentencepiece_has_them():
+    lines = [text for pair in PAIRS for text in (pair.source, pair.target)]
+    tokenizer = Tokenizer.train(lines, 320, "bpe", byte_fallback=True)
+    number = {piece: i for i, piece in enumerate(tokenizer.pieces)}
+    the = tokenizer.encode(["the cat"])[0].tolist()
+    euro, stray = ([number[f"<0x{b:02X}>"] for b in x] for x in ("€".encode(), b"\xff"))
+    rows = [
+        the,
+        [UNKNOWN],
+        [UNKNOWN, *the],
+        [*the, UNKNOWN, *the],
+        euro,
+        [*stray, *the],
+    ]
+    tokens = np.full((len(rows), max(map(len, rows))), -1, np.int32)
+    for row, ids in zip(tokens, rows, strict=True):
+        row[: len(ids)] = ids
+    serving = SimpleNamespace(pieces=_piece_bytes(tokenizer), strip=True)
+    found = [text.decode() for text in _join(tokens, serving).numpy()]
+    assert found == [tokenizer.decode(ids).strip() for ids in rows]
 
 
 def test_says_what_goes_in_and_out(run):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import sentencepiece
 
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.errors import UserError
@@ -73,6 +74,26 @@ def test_two_tokenizers_are_given(task, tmp_path):
         pairs
     )
     assert half.assets() == apart.assets()
+
+
+def test_pieces_that_are_one_are_not_cut_at_random(tmp_path):
+    lines = [f"{a} <sep> {b}" for a in "abcdef" for b in "uvwxyz"]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_prefix=str(tmp_path / "mine"),
+        model_type="bpe",
+        vocab_size=30,
+        user_defined_symbols=["<sep>"],
+        pad_id=0,
+        eos_id=1,
+        bos_id=2,
+        unk_id=3,
+        minloglevel=2,
+    )
+    task = TextToText(tokenizer_file=str(tmp_path / "mine.model"))
+    assert "<sep>" in task.fit(PAIRS).tokenizers.source.encode_pieces("a <sep> b")
+    with pytest.raises(UserError, match=r"set task\.bpe_dropout=0"):
+        replace(task, bpe_dropout=0.1).fit(PAIRS)
 
 
 @pytest.mark.parametrize("paths", [("joint",), ("tokenizer", "target_tokenizer")])
