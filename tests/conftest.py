@@ -5,6 +5,13 @@ from pathlib import Path
 
 import pytest
 
+TRAININGS = ("learning", "workflows")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Trainings come first, so that in the end no worker waits for another's."""
+    items.sort(key=lambda item: item.path.parent.name not in TRAININGS)
+
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:

@@ -18,7 +18,12 @@ def run(tmp_path, monkeypatch):
     PRESETS.get("deepspeech2_small").scaled().build().save_to_preset(
         tmp_path / "run/preset"
     )
-    free = Format(keras.backend.backend(), lambda serving, path: path.mkdir(), print)
+    free = Format(
+        keras.backend.backend(),
+        write=lambda serving, path: path.mkdir(),
+        run=print,
+        compared=lambda serving: serving,
+    )
     monkeypatch.setitem(FORMATS, "free", free)
     monkeypatch.setattr(workflow, "compare", lambda serving, run: 0.0)
     return tmp_path / "run"
