@@ -142,7 +142,7 @@ class Tokenizer:
     def has_user_defined_pieces(self) -> bool:
         """Whether pieces are one whatever is around them."""
         return any(
-            (_USER_DEFINED in dict(message_fields(piece)).items())
+            _USER_DEFINED in message_fields(piece)
             for number, piece in message_fields(self.model)
             if number == 1 and isinstance(piece, bytes)
         )
