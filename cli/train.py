@@ -41,7 +41,7 @@ def command(
     as_json: bool,
     **recipe: Any,
 ) -> int:
-    """Train PRESET; without --data on speech synthesized on this machine."""
+    """Train PRESET; without --data on its demo corpus, made on this machine."""
     chosen = options.start_backend(backend)
     from s2s_zoo.catalog import parse_setting
     from s2s_zoo.workflows.train import train

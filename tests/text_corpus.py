@@ -1,5 +1,7 @@
-"""Tiny corpora of pairs whose target is the source backwards."""
+"""Tiny corpora of pairs: letters and their reversal, prompts and their replies."""
 
+import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -30,4 +32,38 @@ def write_pairs(directory: Path, train: int = 40, validation: int = 8) -> Path:
                 seen.add(source)
                 lines.append(f"{source}\t{' '.join(letters[::-1])}\n")
         (directory / f"{split}.tsv").write_text("".join(lines), encoding="utf-8")
+    return directory
+
+
+NAMES = ["Ada", "Bela", "Carl", "Dora", "Emil", "Fay", "Gus", "Hana", "Ivo", "Jana"]
+NAMES += ["Kurt", "Lena", "Milo", "Nora", "Otto"]
+TOWNS = ["Bergen", "Cork", "Dover", "Essen", "Faro", "Genoa", "Havre", "Izmir", "Jena"]
+TOWNS += ["Kiel", "Lyon", "Metz"]
+QUESTIONS = {
+    "What is my name?": "Your name is {name}.",
+    "Where do I live?": "You live in {town}, {name}.",
+    "Do you know me?": "You are {name} from {town}.",
+}
+
+
+def write_dialogue(directory: Path) -> Path:
+    """`train.jsonl`, ... of prompts that say who asks, and replies that say it back.
+
+    Nobody who asks in one of them asks in another.
+    """
+    rng = np.random.default_rng(0)
+    directory.mkdir(parents=True)
+    people = rng.permutation([*itertools.product(NAMES, TOWNS)])
+    splits = {"train": people[40:], "validation": people[:20], "test": people[20:40]}
+    for split, asking in splits.items():
+        turns = [
+            {
+                "prompt": f"I am {name} and I live in {town}. {question}",
+                "reply": reply.format(name=name, town=town),
+            }
+            for name, town in asking
+            for question, reply in QUESTIONS.items()
+        ]
+        text = "".join(f"{json.dumps(turn)}\n" for turn in turns)
+        (directory / f"{split}.jsonl").write_text(text, encoding="utf-8")
     return directory
