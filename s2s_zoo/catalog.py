@@ -225,8 +225,11 @@ def list_presets() -> list[str]:
     return PRESETS.names()
 
 
+_SHOWN = {str(value): value for value in (True, False, None)}
+
+
 def parse_setting(text: str) -> tuple[str, Any]:
-    """`path=value` as typed on the command line.
+    """`path=value` as typed on the command line: JSON, `show`'s spelling, or text.
 
     Raises:
         UserError: there is no `=`.
@@ -234,10 +237,13 @@ def parse_setting(text: str) -> tuple[str, Any]:
     path, found, value = text.partition("=")
     if not found:
         raise UserError(f"--set takes PATH=VALUE. Received: {text}")
+    path, value = path.strip().replace("-", "_"), value.strip()
+    if value in _SHOWN:
+        return path, _SHOWN[value]
     try:
-        return path.strip().replace("-", "_"), json.loads(value)
+        return path, json.loads(value)
     except json.JSONDecodeError:
-        return path.strip().replace("-", "_"), value.strip()
+        return path, value
 
 
 def _children(node: Any) -> dict[str, Any]:

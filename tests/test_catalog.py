@@ -203,6 +203,8 @@ def test_a_recipe_is_checked_when_made():
         ("a=1e-3", ("a", 1e-3)),
         ("a=true", ("a", True)),
         ("a=null", ("a", None)),
+        ("a=False", ("a", False)),
+        ("a=None", ("a", None)),
         ("a=[[3,5],[5,3]]", ("a", [[3, 5], [5, 3]])),
         ('a="x y"', ("a", "x y")),
         ("a=mixed-float16", ("a", "mixed-float16")),

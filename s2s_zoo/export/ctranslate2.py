@@ -18,6 +18,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from s2s_zoo.data.tokenizer_pair import TokenizerPair
 from s2s_zoo.decoders.transformer import DecoderBlock, TransformerDecoder
 from s2s_zoo.encoders.transformer import EncoderBlock, TransformerEncoder
 from s2s_zoo.errors import UserError
@@ -33,7 +34,7 @@ from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.options import Search
 from s2s_zoo.tasks.serving import Serving, Signature
-from s2s_zoo.tasks.text_to_text import TextToText, Tokenizers
+from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.typing import Tensor
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN
 
@@ -199,7 +200,7 @@ def _specification(specs: Any, model: Seq2Seq) -> Any:
     return spec
 
 
-def _set_text(spec: Any, tokenizers: Tokenizers) -> None:
+def _set_text(spec: Any, tokenizers: TokenizerPair) -> None:
     config = spec.config
     config.unk_token, config.eos_token = SPECIAL_PIECES[UNKNOWN], SPECIAL_PIECES[END]
     config.bos_token = config.decoder_start_token = SPECIAL_PIECES[START]

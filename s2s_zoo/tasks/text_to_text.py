@@ -1,10 +1,9 @@
 """Text from text: translation, summaries, replies."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from keras import ops
@@ -13,44 +12,27 @@ from numpy.typing import NDArray
 from s2s_zoo.data.corpora.resolve import read_pairs
 from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import Pair, PairSequence, PairView
-from s2s_zoo.data.speech import pad
 from s2s_zoo.data.text import TextBatches, usable_pairs
 from s2s_zoo.data.tokenizer import Kind, Tokenizer, read_tokenizer
+from s2s_zoo.data.tokenizer_pair import TokenizerPair
 from s2s_zoo.errors import UserError
 from s2s_zoo.losses.cross_entropy import smoothed_cross_entropy
 from s2s_zoo.metrics.bootstrap import Pooled, score_all
-from s2s_zoo.metrics.rouge import rouge_measures, rouge_signature
 from s2s_zoo.metrics.significance import Difference, paired_tests
-from s2s_zoo.metrics.translation import translation_measures, translation_signature
+from s2s_zoo.metrics.text import METRICS, Measure, text_measures, text_signature
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.options import Search
 from s2s_zoo.tasks.base import Arrays, Evaluation, Selection, Task
-from s2s_zoo.tasks.serving import DEFAULT, Input, Reader, Serving
+from s2s_zoo.tasks.serving import Serving
+from s2s_zoo.tasks.text_serving import sample_sources, text_serving
 from s2s_zoo.tasks.text_writer import TextWriter
 from s2s_zoo.typing import Tensor
-from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, UNKNOWN
+from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
 
-SOURCE, TARGET, JOINT = "source.model", "target.model", "joint.model"
-Measure = Literal["translation", "summary", "exact"]
-METRICS: dict[Measure, str] = {
-    "translation": "bleu",
-    "summary": "rouge_l",
-    "exact": "exact_match",
-}
 SEED = 12345
-SAMPLES = 3
-BYTE = re.compile("<0x([0-9A-F]{2})>")
 FIRST = len(SPECIAL_PIECES)
 END_PIECE = SPECIAL_PIECES[END]
-
-
-@dataclass(frozen=True)
-class Tokenizers:
-    """The tokenizers of both sides; one object where they are joint."""
-
-    source: Tokenizer
-    target: Tokenizer
 
 
 @dataclass(frozen=True)
@@ -101,7 +83,7 @@ class TextToText(Task):
     measure: Measure = "translation"
     search: Search = field(default_factory=Search)
     validation_beam: int = 1
-    tokenizers: Tokenizers | None = field(
+    tokenizers: TokenizerPair | None = field(
         default=None, repr=False, metadata={"setting": False}
     )
 
@@ -133,9 +115,9 @@ class TextToText(Task):
     @property
     def shares_vocabulary(self) -> bool:
         if self.tokenizers:
-            return self.tokenizers.source == self.tokenizers.target
+            return self.tokenizers.is_joint
         joint = self.joint or bool(self.tokenizer_file)
-        return joint and not self.target_tokenizer_file
+        return joint and self.target_tokenizer_file in ("", self.tokenizer_file)
 
     def fit(self, examples: Sequence[Pair]) -> Self:
         """The task with tokenizers, which are learned unless a file is given."""
@@ -148,15 +130,15 @@ class TextToText(Task):
                 )
         return replace(self, tokenizers=found)
 
-    def _learn(self, examples: Sequence[Pair]) -> Tokenizers:
+    def _learn(self, examples: Sequence[Pair]) -> TokenizerPair:
         source, target = (
             read_tokenizer(Path(file).expanduser()) if file else None
             for file in (self.tokenizer_file, self.target_tokenizer_file)
         )
         if self.shares_vocabulary:
             both = source or self._learned(examples, "source", "target")
-            return Tokenizers(both, both)
-        return Tokenizers(
+            return TokenizerPair(both, both)
+        return TokenizerPair(
             source or self._learned(examples, "source"),
             target or self._learned(examples, "target"),
         )
@@ -166,30 +148,15 @@ class TextToText(Task):
         return learn_tokenizer(examples, sides, *options)
 
     def assets(self) -> dict[str, bytes]:
-        if self.tokenizers is None:
-            return {}
-        if self.shares_vocabulary:
-            return {JOINT: self.tokenizers.source.model}
-        return {
-            SOURCE: self.tokenizers.source.model,
-            TARGET: self.tokenizers.target.model,
-        }
+        return self.tokenizers.assets if self.tokenizers else {}
 
     def with_assets(self, assets: Mapping[str, bytes]) -> Self:
-        found = {n: Tokenizer.from_bytes(assets[n], n) for n in sorted(assets)}
-        if set(found) == {JOINT}:
-            return replace(self, tokenizers=Tokenizers(found[JOINT], found[JOINT]))
-        if set(found) == {SOURCE, TARGET}:
-            return replace(self, tokenizers=Tokenizers(found[SOURCE], found[TARGET]))
-        if found:
-            raise UserError(
-                f"The tokenizers are {JOINT}, or {SOURCE} and {TARGET}. "
-                f"Received: {', '.join(found)}"
-            )
-        return self
+        if not assets:
+            return self
+        return replace(self, tokenizers=TokenizerPair.from_assets(assets))
 
     @property
-    def _fitted(self) -> Tokenizers:
+    def _fitted(self) -> TokenizerPair:
         if self.tokenizers is None:
             raise UserError("The model has no tokenizer yet: train it")
         return self.tokenizers
@@ -338,7 +305,7 @@ class TextToText(Task):
         losses: list[tuple[float, float]],
         options: Search,
     ) -> Evaluation:
-        signature = self._signature(options)
+        signature = f"{text_signature(self.measure)}|{options.signature}"
         scores = score_all(self._measures(outputs), signature, seed=SEED)
         values, weights = zip(*losses, strict=True)
         loss = float(np.average(values, weights=weights))
@@ -353,21 +320,7 @@ class TextToText(Task):
 
     def _measures(self, outputs: list[tuple[str, str, str]]) -> dict[str, Pooled]:
         _, references, written = zip(*outputs, strict=True)
-        if self.measure == "translation":
-            return translation_measures(written, references)
-        if self.measure == "summary":
-            return rouge_measures(written, references)
-        right = (r == w for r, w in zip(references, written, strict=True))
-        return {"exact_match": Pooled.mean(right)}
-
-    def _signature(self, options: Search) -> str:
-        searched = options.signature
-        by_measure = {
-            "translation": translation_signature,
-            "summary": rouge_signature,
-            "exact": lambda: "exact",
-        }
-        return f"{by_measure[self.measure]()}|{searched}"
+        return text_measures(self.measure, written, references)
 
     def paired_test(
         self, first: Evaluation, second: Evaluation
@@ -384,11 +337,14 @@ class TextToText(Task):
         """The text of each line with its score, and the others where asked for."""
         options = Search.parse(search, self.search)
         writer = self.writer(model, options)
-        written, unread = writer.lines(inputs), writer.unread(inputs)
+        lines = [str(line) for line in inputs]
+        sources, unread = writer.encode(lines)
         results = []
-        for line, texts, count in zip(inputs, written, unread, strict=True):
+        for line, texts, count in zip(
+            lines, writer.write(sources), unread, strict=True
+        ):
             best = texts[0]
-            result: dict[str, Any] = {"input": str(line), "output": best.text}
+            result: dict[str, Any] = {"input": line, "output": best.text}
             result |= {"score": best.score, "finished": best.finished}
             result |= {"tokens_cut": count} if self.cut else {}
             if options.n_best > 1:
@@ -398,35 +354,9 @@ class TextToText(Task):
 
     def serving(self, model: Seq2Seq, examples: Sequence[Pair] = ()) -> Serving:
         """The source, or its token ids, to token ids and text, the search inside."""
-
-        def batch(rows: Sequence[str]) -> dict[str, NDArray[Any]]:
-            ids = self.writer(model, self.search).encode(rows)
-            padded, lengths = pad(ids, len(ids), max(map(len, ids)), PAD)
-            return {"source": padded, "source_lengths": lengths}
-
-        def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-            model.search_with(self.search)
-            writer = self.writer(model, self.search)
-            found = model(writer.prefixed(inputs), training=False)
-            best = {n: found[n][:, 0] for n in ("tokens", "lengths", "scores")}
-            best["token_lengths"] = best.pop("lengths")
-            return best
-
-        return Serving(
-            model=model,
-            inputs={
-                "source": Input((None, None), "int32"),
-                "source_lengths": Input((None,), "int32"),
-            },
-            signatures={DEFAULT: serve},
-            pieces=_piece_bytes(self._fitted.target),
-            strip=True,
-            reader=Reader(self._fitted.source.model, self.cut),
-            samples=_samples(examples),
-            batch=batch,
-            description={"task": self.name, "end": END, "padding": PAD},
-            assets=self.assets(),
-        )
+        writer = self.writer(model, self.search)
+        samples = sample_sources(examples)
+        return text_serving(writer, self.name, self.assets(), samples)
 
     def picture(
         self, model: Seq2Seq, example: Pair, path: Path, search: str = ""
@@ -435,8 +365,8 @@ class TextToText(Task):
         from s2s_zoo.plots import plot_alignment
 
         writer = self.writer(model, Search.parse(search, self.search))
-        (source,) = writer.encode([example.source])
-        text = writer.lines([example.source])[0][0].text
+        (source,), _ = writer.encode([example.source])
+        text = writer.write([source])[0][0].text
         target = np.append(self._fitted.target.encode([text])[0], np.int32(END))
         read = self._fitted.source.encode_pieces(example.source)[: len(source) - 1]
         written = self._fitted.target.encode_pieces(text)
@@ -449,26 +379,6 @@ class TextToText(Task):
             [*written, END_PIECE],
             ops.convert_to_numpy(weights)[0],
         )
-
-
-def _samples(examples: Sequence[Pair]) -> list[str]:
-    """Three sources of different lengths, made up where there are too few."""
-    texts = sorted({pair.source for pair in examples[:100]}, key=len)
-    if len(texts) < SAMPLES:
-        return ["a", "a b c", "a b c d e f g"]
-    return [texts[0], texts[len(texts) // 2], texts[-1]]
-
-
-def _piece_bytes(tokenizer: Tokenizer) -> tuple[bytes, ...]:
-    """What each token adds to a text: spaces for ▁, a byte for a byte's piece."""
-    special = [b"" for _ in SPECIAL_PIECES]
-    special[UNKNOWN] = tokenizer.decode([UNKNOWN]).encode()
-    found = []
-    for piece in tokenizer.pieces:
-        byte = BYTE.fullmatch(piece)
-        text = piece.replace("▁", " ").encode()
-        found.append(bytes([int(byte[1], 16)]) if byte else text)
-    return (*special, *found[len(SPECIAL_PIECES) :])
 
 
 def subset(examples: Sequence[Pair], rows: NDArray[np.int64]) -> Sequence[Pair]:

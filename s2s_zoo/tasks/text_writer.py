@@ -57,8 +57,11 @@ class TextWriter:
 
     def lines(self, lines: Sequence[Any]) -> list[list[Written]]:
         """The texts of each line, best first; a blank line has an empty one."""
-        sources = self.encode([str(line) for line in lines])
-        found: list[list[Written]] = [[NOTHING] for _ in lines]
+        return self.write(self.encode([str(line) for line in lines])[0])
+
+    def write(self, sources: Sequence[NDArray[np.int32]]) -> list[list[Written]]:
+        """The texts of each source that `encode` gave."""
+        found: list[list[Written]] = [[NOTHING] for _ in sources]
         order = [i for i in np.argsort([len(s) for s in sources]) if len(sources[i])]
         for rows in _groups([len(sources[i]) for i in order], self.budget):
             chosen = [order[row] for row in rows]
@@ -67,18 +70,15 @@ class TextWriter:
                 found[i] = text
         return found
 
-    def encode(self, lines: Sequence[str]) -> list[NDArray[np.int32]]:
-        """Token ids with the end token; none for a blank line."""
-        limit = self.cut - 1 if self.cut else None
-        ids = [tokens[:limit] for tokens in self.source.encode(lines)]
-        return [np.append(i, np.int32(END)) if len(i) else i for i in ids]
+    def encode(self, lines: Sequence[str]) -> tuple[list[NDArray[np.int32]], list[int]]:
+        """Token ids with the end token, and how many of each are cut.
 
-    def unread(self, lines: Sequence[Any]) -> list[int]:
-        """How many tokens of each line are cut."""
-        if not self.cut:
-            return [0] * len(lines)
-        ids = self.source.encode([str(line) for line in lines])
-        return [max(0, len(i) - self.cut + 1) for i in ids]
+        A blank line has no ids.
+        """
+        every = self.source.encode(lines)
+        limit = self.cut - 1 if self.cut else max(map(len, every), default=0)
+        read = [np.append(i[:limit], np.int32(END)) if len(i) else i for i in every]
+        return read, [max(0, len(i) - limit) for i in every]
 
     def _batch(self, sources: list[NDArray[np.int32]]) -> list[list[Written]]:
         """Shapes are few: rows a power of 2, tokens a multiple of 8."""

@@ -136,6 +136,8 @@ def _prepare(
     examples = {split: preset.task.read(data, split) for split in _SPLITS}
     keras.utils.set_random_seed(preset.recipe.seed)
     assets = read_assets(run.assets) or read_assets((start or run.preset) / ASSETS)
+    if start and assets:
+        reporter.note(f"{', '.join(sorted(assets))}: taken from {start}")
     task = preset.task
     task = task.with_assets(assets) if assets else task.fit(examples["train"])
     preset = replace(preset, task=task)

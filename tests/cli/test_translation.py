@@ -72,6 +72,18 @@ def test_export_searches_inside_the_graph(zoo, translator, tmp_path):
     assert (served / "assets.extra" / "joint.model").is_file()
 
 
+def test_training_from_a_run_tells_whose_tokenizer_it_has(
+    zoo, translator, pairs, tmp_path
+):
+    settings = json.loads((translator / "run.json").read_bytes())["settings"]
+    changes = [("--set", f"{path}={value}") for path, value in settings.items()]
+    options = ("--data", pairs, "--run-dir", tmp_path / "run", "--max-steps", 1)
+    start = ("--init-from", translator)
+    code, _, err = zoo("train", "transformer-tiny", *options, *sum(changes, start))
+    assert code == 0, err
+    assert "joint.model: taken from" in err
+
+
 def test_vocabulary_too_large(zoo, pairs, tmp_path):
     options = ("--data", pairs, "--run-dir", tmp_path / "run")
     code, _, err = zoo("train", "transformer-tiny", *options)

@@ -15,7 +15,7 @@ from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.export.savedmodel import _join
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.tasks.text_to_text import _piece_bytes
+from s2s_zoo.tasks.text_serving import piece_bytes
 from s2s_zoo.vocabulary import UNKNOWN
 from s2s_zoo.workflows.export import export
 
@@ -109,7 +109,7 @@ def test_says_what_the_model_says_of_raw_text(run):
     assert default["scores"] == pytest.approx(scores, abs=1e-4)
     assert len(set(default["scores"])) == len(RAW) + 1, "they differ by source"
     assert [found[f"{i} alone"]["text"] for i in range(8)] == [[e] for e in expected]
-    unread = model.task.writer(model, model.task.search).unread(RAW)
+    unread = model.task.writer(model, model.task.search).encode(RAW)[1]
     assert [count > 0 for count in unread] == [False] * 4 + [True]
 
     for name in ("text", "tokens", "token_lengths"):
@@ -139,7 +139,7 @@ def test_unknown_text_and_stray_bytes_read_as_sentencepiece_has_them():
     tokens = np.full((len(rows), max(map(len, rows))), -1, np.int32)
     for row, ids in zip(tokens, rows, strict=True):
         row[: len(ids)] = ids
-    serving = SimpleNamespace(pieces=_piece_bytes(tokenizer), strip=True)
+    serving = SimpleNamespace(pieces=piece_bytes(tokenizer), strip=True)
     found = [text.decode() for text in _join(tokens, serving).numpy()]
     assert found == [tokenizer.decode(ids).strip() for ids in rows]
 

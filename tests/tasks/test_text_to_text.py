@@ -57,8 +57,11 @@ def test_separate_tokenizers_are_two_files():
 def test_a_given_tokenizer_is_used(task, tmp_path):
     path = tmp_path / "mine.model"
     path.write_bytes(task.assets()["joint.model"])
-    given = TextToText(tokenizer_file=str(path)).fit([Pair("1", "x", "y")])
-    assert given.assets() == task.assets()
+    given = TextToText(tokenizer_file=str(path))
+    twice = replace(given, target_tokenizer_file=str(path))
+    for task_of_file in (given, twice):
+        assert task_of_file.shares_vocabulary
+        assert task_of_file.fit([Pair("1", "x", "y")]).assets() == task.assets()
 
 
 def test_two_tokenizers_are_given(task, tmp_path):
