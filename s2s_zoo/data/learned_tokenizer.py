@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from s2s_zoo.data.pairs import Pair, PairSequence
+from s2s_zoo.data.sentencepiece_model import Kind
 from s2s_zoo.data.stored import digest, stored_folder
 from s2s_zoo.data.token_store import STORED_FROM
-from s2s_zoo.data.tokenizer import Kind, Tokenizer, read_tokenizer
+from s2s_zoo.data.tokenizer import Tokenizer, read_tokenizer
 
 _VERSION = "tokenizer 1"
 _FILE = "tokenizer.model"

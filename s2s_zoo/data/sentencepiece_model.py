@@ -1,21 +1,25 @@
-"""What a SentencePiece model holds, for those who cut text without SentencePiece.
+"""What a SentencePiece model holds that SentencePiece does not tell.
 
 The numbers are those of `sentencepiece_model.proto`
 (https://github.com/google/sentencepiece).
 """
 
+import functools
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_zoo.data.protobuf import message_fields
-from s2s_zoo.data.tokenizer import Kind, Tokenizer
 from s2s_zoo.errors import UserError
 
-SPACES_AFTER_WORDS = 24
+Kind = Literal["unigram", "bpe", "word", "char"]
+"""How text is cut; from 1 on, the numbers of `model_type`."""
+
+_MODEL_TYPE = 3
+_SPACES_AFTER_WORDS = 24
 
 
 class PieceType(IntEnum):
@@ -58,6 +62,8 @@ class SentencePieceModel:
         kind: how it cuts text.
         ids: id of each piece that stands for text.
         user_defined: ids of those that are one piece whatever is around them.
+        unused: ids of those that only merge into others.
+        spaces_after_words: whether spaces are cut with the word before them.
         scores: (V,) of all pieces; 0 where a piece has none.
         byte_ids: ids of the bytes 0 to 255, where unknown characters become bytes.
         normalization: what happens before.
@@ -66,39 +72,46 @@ class SentencePieceModel:
     kind: Kind
     ids: dict[str, int]
     user_defined: dict[str, int]
+    unused: dict[str, int]
+    spaces_after_words: bool
     scores: NDArray[np.float32]
     byte_ids: tuple[int, ...]
     normalization: Normalization
 
+    def check_for_graph(self) -> None:
+        """Whether all it does to a text can be done by a graph.
 
+        Raises:
+            UserError: it puts spaces after words, or merges by pieces that are unused.
+        """
+        if self.spaces_after_words:
+            raise UserError(
+                "A tokenizer that puts spaces after words (treat_whitespace_as_suffix) "
+                "cannot become part of a graph"
+            )
+        if self.kind == "bpe" and self.unused:
+            raise UserError(
+                "A bpe tokenizer with unused pieces cannot become part of a graph. "
+                f"Received: {', '.join(map(repr, [*self.unused][:5]))}"
+            )
+
+
+@functools.lru_cache(maxsize=16)
 def read_sentencepiece_model(model: bytes) -> SentencePieceModel:
-    """What the bytes of a model say.
-
-    Raises:
-        UserError: it puts spaces after words, or merges by pieces that are unused.
-    """
+    """What the bytes of a model say."""
     fields = list(message_fields(model))
     pieces = [_Piece.read(value) for number, value in fields if number == 1]
-    kind = Tokenizer(model).kind
+    trainer = _message(fields, 2)
 
     def ids(wanted: PieceType) -> dict[str, int]:
         return {p.text: i for i, p in enumerate(pieces) if p.type == wanted}
 
-    if _message(fields, 2).get(SPACES_AFTER_WORDS):
-        raise UserError(
-            "A tokenizer that puts spaces after words (treat_whitespace_as_suffix) "
-            "cannot become part of a graph"
-        )
-    unused = [*ids(PieceType.UNUSED)]
-    if kind == "bpe" and unused:
-        raise UserError(
-            "A bpe tokenizer with unused pieces cannot become part of a graph. "
-            f"Received: {', '.join(map(repr, unused[:5]))}"
-        )
     return SentencePieceModel(
-        kind=kind,
+        kind=get_args(Kind)[trainer.get(_MODEL_TYPE, 1) - 1],
         ids=ids(PieceType.NORMAL),
         user_defined=ids(PieceType.USER_DEFINED),
+        unused=ids(PieceType.UNUSED),
+        spaces_after_words=bool(trainer.get(_SPACES_AFTER_WORDS)),
         scores=np.array([piece.score for piece in pieces], np.float32),
         byte_ids=tuple(i for _, i in sorted(ids(PieceType.BYTE).items())),
         normalization=_normalization(_message(fields, 3)),

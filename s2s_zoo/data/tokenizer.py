@@ -8,17 +8,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.data.protobuf import message_fields
 from s2s_zoo.data.segmentation import Segmenter
+from s2s_zoo.data.sentencepiece_model import Kind, read_sentencepiece_model
 from s2s_zoo.errors import UserError
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN
-
-Kind = Literal["unigram", "bpe", "word", "char"]
 
 SETTING = "task.vocabulary"
 """What messages call the size that was asked for."""
@@ -26,7 +24,6 @@ SETTING = "task.vocabulary"
 MAX_SENTENCES = 1_000_000
 """Sentences learned from; of a larger corpus, as many are drawn."""
 
-_USER_DEFINED = (3, 4)  # the field `type` of a piece, and its value
 _SAMPLED_KINDS = ("unigram", "bpe")
 _CHUNK_WORDS = 100
 _CHUNK_CHARACTERS = 1000
@@ -126,7 +123,7 @@ class Tokenizer:
     @property
     def kind(self) -> Kind:
         """How it cuts text."""
-        return _kind_of(self.model)
+        return read_sentencepiece_model(self.model).kind
 
     @property
     def size(self) -> int:
@@ -141,11 +138,7 @@ class Tokenizer:
     @property
     def has_user_defined_pieces(self) -> bool:
         """Whether pieces are one whatever is around them."""
-        return any(
-            _USER_DEFINED in message_fields(piece)
-            for number, piece in message_fields(self.model)
-            if number == 1 and isinstance(piece, bytes)
-        )
+        return bool(read_sentencepiece_model(self.model).user_defined)
 
     def encode(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Token ids of texts, without start and end.
@@ -234,29 +227,10 @@ def _pieces(model: bytes) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=16)
 def _segmenter(model: bytes) -> Segmenter:
-    processor = _processor(model)
-    plain = [
-        i
-        for i in range(processor.get_piece_size())
-        if not (processor.is_control(i) or processor.is_unknown(i))
-    ]
-    texts = {i: processor.id_to_piece(i) for i in plain if not processor.is_byte(i)}
-    return Segmenter(
-        ids={piece: i for i, piece in texts.items()},
-        scores={piece: processor.get_score(i) for i, piece in texts.items()},
-        byte_ids=tuple(i for i in plain if processor.is_byte(i)),
-    )
-
-
-@functools.lru_cache(maxsize=16)
-def _kind_of(model: bytes) -> Kind:
-    """The `model_type` (field 3) of the `trainer_spec` (field 2) of a model."""
-    kind = 1
-    for number, spec in message_fields(model):
-        if number == 2 and isinstance(spec, bytes):
-            kinds = (v for n, v in message_fields(spec) if n == 3)
-            kind = next((v for v in kinds if isinstance(v, int)), kind)
-    return get_args(Kind)[kind - 1]
+    found = read_sentencepiece_model(model)
+    ids = found.ids | found.user_defined | found.unused
+    scores = {piece: float(found.scores[i]) for piece, i in ids.items()}
+    return Segmenter(ids, scores, found.byte_ids)
 
 
 def _draw(sentences: Iterable[str], seed: int) -> list[str]:

@@ -57,7 +57,7 @@ def as_saved_model(serving: Serving) -> Serving:
     if serving.reader is None:
         return serving
     try:
-        read_sentencepiece_model(serving.reader.model)
+        read_sentencepiece_model(serving.reader.model).check_for_graph()
     except UserError as error:
         description = {**serving.description, "takes": f"token ids: {error}"}
         return replace(serving, reader=None, description=description)

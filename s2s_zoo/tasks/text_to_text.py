@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from s2s_zoo.data.corpora.resolve import read_pairs
 from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import Pair, PairSequence, PairView
+from s2s_zoo.data.sentencepiece_model import Kind
 from s2s_zoo.data.text import TextBatches, usable_pairs
-from s2s_zoo.data.tokenizer import Kind, Tokenizer, read_tokenizer
+from s2s_zoo.data.tokenizer import Tokenizer, read_tokenizer
 from s2s_zoo.data.tokenizer_pair import TokenizerPair
 from s2s_zoo.errors import UserError
 from s2s_zoo.losses.cross_entropy import smoothed_cross_entropy

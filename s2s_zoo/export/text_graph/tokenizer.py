@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from s2s_zoo.data.sentencepiece_model import (
+    Kind,
     SentencePieceModel,
     read_sentencepiece_model,
 )
-from s2s_zoo.data.tokenizer import Kind
 from s2s_zoo.export.text_graph.best_path import BestPath
 from s2s_zoo.export.text_graph.merges import Merges
 from s2s_zoo.export.text_graph.normalizer import GraphNormalizer
@@ -37,10 +37,11 @@ class GraphTokenizer(tf.Module):
             model: what a `.model` file of SentencePiece holds.
 
         Raises:
-            UserError: see `read_sentencepiece_model`.
+            UserError: see `SentencePieceModel.check_for_graph`.
         """
         super().__init__(name="tokenizer")
         found = read_sentencepiece_model(model)
+        found.check_for_graph()
         self._normalize = GraphNormalizer(found)
         self._cut = CUTTERS[found.kind](found)
         self._byte_ids = np.array(found.byte_ids, np.int64)
