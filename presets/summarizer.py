@@ -24,6 +24,14 @@ summarizer_small = register_preset(
             measure="summary",
             search=Search(beam=4, length_penalty=1.0, length_factor=0.5),
         ),
-        demo={"task.vocabulary": 1000, "recipe.epochs": 20},
+        demo={
+            "task.vocabulary": 1000,
+            "encoder.dropout": 0.1,
+            "decoder.dropout": 0.1,
+            "recipe.schedule.initial_learning_rate": 1.0,
+            "recipe.schedule.warmup": 1000,
+            "recipe.validate_every": 500,
+            "recipe.epochs": 8,
+        },
     )
 )

@@ -163,10 +163,10 @@ def test_demo_reversal():
 def test_demo_summaries():
     found = read_all("demo_summaries", "en", "en")
     counts = {role: len(pairs) for role, pairs in found.items()}
-    assert counts == {"train": 4000, "validation": 200, "test": 400}
+    assert counts == {"train": 8000, "validation": 200, "test": 400}
     every = [pair for pairs in found.values() for pair in pairs]
     lengths = [len(pair.source.split()) for pair in every]
-    assert min(lengths) > 60
+    assert 40 < min(lengths) < 60
     assert 350 < max(lengths) <= 420
     facts = set()
     for source, target in ((pair.source, pair.target) for pair in every):
@@ -184,7 +184,7 @@ def test_demo_summaries():
         places = [source.index(sentence) for sentence in told]
         assert places == sorted(places)
         assert source.count(town) == 2
-        facts.add((event, town, day, outcome))
+        facts.add((event, town, day, people, mayor, outcome))
     assert len(facts) == len(every)
 
 

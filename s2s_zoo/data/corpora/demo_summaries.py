@@ -8,14 +8,16 @@ and nothing else, so that it can be right or wrong.
 import itertools
 from dataclasses import dataclass
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.demo_pairs import DemoPairs, Texts
 
-COUNTS = {"train": 4000, "validation": 200, "test": 400}
-REMARKS = range(6, 31)
-"""Sentences of a report beside the four that matter."""
+COUNTS = {"train": 8000, "validation": 200, "test": 400}
+MOST_REMARKS = 30
+"""Sentences of a report beside the four that matter, at most."""
+
+NUMBERS = range(50, 1000, 50)
 
 TOWNS = [
     "Arden",
@@ -86,32 +88,44 @@ _REMARKS = (
 
 
 class Facts(NamedTuple):
-    """What happened: the kind of event, where, when, and what the mayor did."""
+    """What happened: the kind of event, where, when, to how many; who did what."""
 
     event: str
     town: str
     day: str
+    people: int
+    mayor: str
     outcome: str
 
+    @classmethod
+    def draw(cls, random: Random) -> Self:
+        kinds = (EVENTS, TOWNS, DAYS, NUMBERS, PEOPLE, OUTCOMES)
+        return cls._make(random.choice([*kind]) for kind in kinds)
 
-def summarize(facts: Facts, people: int, mayor: str) -> str:
+
+def summarize(facts: Facts) -> str:
     """The summary, which follows from the facts alone."""
     article = "an" if facts.event[0] in "aeiou" else "a"
     return (
-        f"On {facts.day} {article} {facts.event} in {facts.town} touched {people} "
-        f"people. Mayor {mayor} {facts.outcome}."
+        f"On {facts.day} {article} {facts.event} in {facts.town} touched "
+        f"{facts.people} people. Mayor {facts.mayor} {facts.outcome}."
     )
 
 
-def report(facts: Facts, people: int, mayor: str, random: Random) -> str:
-    """A report that tells the facts in this order among remarks about others."""
+def report(facts: Facts, random: Random) -> str:
+    """A report that tells the facts in this order among remarks about others.
+
+    Short reports are more common than long ones: how facts are copied is learned from
+    them, which to copy from the long ones.
+    """
     told = [
         f"It was {facts.day} when it began in {facts.town}: {EVENTS[facts.event]}.",
         f"People in {facts.town} speak of the {facts.event} as the event of the year.",
-        f"In all {people} people were affected, the town says.",
-        f"Mayor {mayor} {OUTCOMES[facts.outcome]}.",
+        f"In all {facts.people} people were affected, the town says.",
+        f"Mayor {facts.mayor} {OUTCOMES[facts.outcome]}.",
     ]
-    sentences = [_remark(facts, random) for _ in range(random.choice(REMARKS))]
+    remarks = random.randint(0, random.randint(0, MOST_REMARKS))
+    sentences = [_remark(facts, random) for _ in range(remarks)]
     places = sorted(random.choices(range(len(sentences) + 1), k=len(told)))
     for place, sentence in reversed([*zip(places, told, strict=True)]):
         sentences.insert(place, sentence)
@@ -121,7 +135,7 @@ def report(facts: Facts, people: int, mayor: str, random: Random) -> str:
 def _remark(facts: Facts, random: Random) -> str:
     return random.choice(_REMARKS).format(
         town=random.choice([town for town in TOWNS if town != facts.town]),
-        number=random.randrange(2, 1000),
+        number=random.choice(NUMBERS),
         person=random.choice(PEOPLE),
         event=random.choice([event for event in EVENTS if event != facts.event]),
         day=random.choice([day for day in DAYS if day != facts.day]),
@@ -136,22 +150,23 @@ class DemoSummaries(DemoPairs):
     """
 
     name: str = "demo_summaries"
-    summary: str = "invented reports of up to 400 words with summaries: 4,600 pairs"
+    summary: str = "invented reports of up to 400 words with summaries: 8,600 pairs"
     languages: tuple[str, ...] = ("en",)
+    version: int = 2
 
     def make(self) -> Texts:
         random = Random(self.version)
-        every = itertools.product(EVENTS, TOWNS, DAYS, OUTCOMES)
-        drawn = iter(random.sample([Facts(*f) for f in every], sum(COUNTS.values())))
+        drawn: dict[Facts, None] = {}
+        while len(drawn) < sum(COUNTS.values()):
+            drawn[Facts.draw(random)] = None
+        happened = iter(drawn)
         return {
-            split: [_pair(facts, random) for facts in itertools.islice(drawn, count)]
+            split: [
+                (report(facts, random), summarize(facts))
+                for facts in itertools.islice(happened, count)
+            ]
             for split, count in COUNTS.items()
         }
-
-
-def _pair(facts: Facts, random: Random) -> tuple[str, str]:
-    people, mayor = random.randrange(2, 1000), random.choice(PEOPLE)
-    return report(facts, people, mayor, random), summarize(facts, people, mayor)
 
 
 CORPORA.register("demo_summaries", DemoSummaries(), __file__)
