@@ -229,7 +229,7 @@ _SHOWN = {str(value): value for value in (True, False, None)}
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """`path=value` as typed on the command line: JSON, `show`'s spelling, or text.
+    """`path=value` as typed on the command line: JSON, True, False, None, or text.
 
     Raises:
         UserError: there is no `=`.

@@ -1,4 +1,4 @@
-"""What a SentencePiece model holds that SentencePiece does not tell.
+"""What a SentencePiece model holds, read without SentencePiece.
 
 The numbers are those of `sentencepiece_model.proto`
 (https://github.com/google/sentencepiece).
@@ -79,7 +79,7 @@ class SentencePieceModel:
     normalization: Normalization
 
     def check_for_graph(self) -> None:
-        """Whether all it does to a text can be done by a graph.
+        """Refuse what no graph can do to a text.
 
         Raises:
             UserError: it puts spaces after words, or merges by pieces that are unused.

@@ -42,7 +42,7 @@ def rouge_measures(
 ) -> dict[str, Pooled]:
     """`rouge1`, `rouge2`, `rouge_l` as means over examples; see `rouge_scores`."""
     check_pairs(hypotheses, references)
-    scorer = _scorer()
+    scorer = rouge_scorer()
     found = [
         scorer.score(reference, hypothesis)
         for hypothesis, reference in zip(hypotheses, references, strict=True)
@@ -81,7 +81,12 @@ class _Words:
         return split_words(text)
 
 
-def _scorer() -> "RougeScorer":
+def rouge_scorer() -> "RougeScorer":
+    """The library's scorer, with words of any script.
+
+    Raises:
+        UserError: rouge-score is not installed.
+    """
     try:
         from rouge_score.rouge_scorer import RougeScorer
     except ImportError as error:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from s2s_zoo.metrics.bootstrap import Pooled
-from s2s_zoo.metrics.rouge import rouge_measures, rouge_signature
+from s2s_zoo.metrics.rouge import rouge_measures, rouge_scorer, rouge_signature
 from s2s_zoo.metrics.translation import translation_measures, translation_signature
 
 Measure = Literal["translation", "summary", "exact"]
@@ -14,6 +14,16 @@ METRICS: dict[Measure, str] = {
     "exact": "exact_match",
 }
 """The first metric of each measure, which tells the better model."""
+
+
+def check_measure(measure: Measure) -> None:
+    """Refuse what cannot be measured here.
+
+    Raises:
+        UserError: the package that measures it is not installed.
+    """
+    if measure == "summary":
+        rouge_scorer()
 
 
 def text_measures(

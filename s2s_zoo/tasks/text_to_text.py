@@ -20,7 +20,13 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.losses.cross_entropy import smoothed_cross_entropy
 from s2s_zoo.metrics.bootstrap import Pooled, score_all
 from s2s_zoo.metrics.significance import Difference, paired_tests
-from s2s_zoo.metrics.text import METRICS, Measure, text_measures, text_signature
+from s2s_zoo.metrics.text import (
+    METRICS,
+    Measure,
+    check_measure,
+    text_measures,
+    text_signature,
+)
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.options import Search
@@ -122,6 +128,7 @@ class TextToText(Task):
 
     def fit(self, examples: Sequence[Pair]) -> Self:
         """The task with tokenizers, which are learned unless a file is given."""
+        check_measure(self.measure)
         found = self._learn(examples)
         for tokenizer in (found.source, found.target):
             if self.bpe_dropout and tokenizer.has_user_defined_pieces:
@@ -199,8 +206,9 @@ class TextToText(Task):
         """Set aside pairs with an empty side, and in training those that are too long.
 
         Raises:
-            UserError: nothing usable is left.
+            UserError: nothing usable is left, or nothing to measure it with.
         """
+        check_measure(self.measure)
         dropped: dict[str, list[str]] = {}
         if isinstance(examples, PairSequence) and examples.blank:
             dropped["with a blank side"] = examples.blank_names(examples.blank)

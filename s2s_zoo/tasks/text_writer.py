@@ -77,8 +77,9 @@ class TextWriter:
         """
         every = self.source.encode(lines)
         limit = self.cut - 1 if self.cut else max(map(len, every), default=0)
-        read = [np.append(i[:limit], np.int32(END)) if len(i) else i for i in every]
-        return read, [max(0, len(i) - limit) for i in every]
+        kept = [ids[:limit] for ids in every]
+        read = [np.append(ids, np.int32(END)) if len(ids) else ids for ids in kept]
+        return read, [max(0, len(ids) - limit) for ids in every]
 
     def _batch(self, sources: list[NDArray[np.int32]]) -> list[list[Written]]:
         """Shapes are few: rows a power of 2, tokens a multiple of 8."""

@@ -1,5 +1,6 @@
 """Test whether two trained models differ."""
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,8 @@ def _common_examples(
     """The examples that both models can be measured on."""
     examples: Sequence[Any]
     examples, others = (model.task.read(source, split) for model in models)
-    if list(examples) != list(others):
+    same = len(examples) == len(others) and all(map(operator.eq, examples, others))
+    if not same:
         raise UserError(
             f"{runs[0].path} and {runs[1].path} read {source}, {split} differently: "
             "runs of the same languages can be compared"

@@ -135,8 +135,9 @@ def _prepare(
     data = request["data"] or preset.task.demo_corpus
     examples = {split: preset.task.read(data, split) for split in _SPLITS}
     keras.utils.set_random_seed(preset.recipe.seed)
-    assets = read_assets(run.assets) or read_assets((start or run.preset) / ASSETS)
-    if start and assets:
+    own = read_assets(run.assets)
+    assets = own or read_assets((start or run.preset) / ASSETS)
+    if start and assets and not own:
         reporter.note(f"{', '.join(sorted(assets))}: taken from {start}")
     task = preset.task
     task = task.with_assets(assets) if assets else task.fit(examples["train"])

@@ -54,11 +54,6 @@ def test_exports_what_this_backend_wrote(tmp_path):
     )
     assert found["serve/text"].tolist() == model.generate(rows)
 
-    again = call(run, "--output", output)
-    assert (again.returncode, again.stdout) == (1, "")
-    assert f"Error: {output} exists" in again.stderr
-    assert "Traceback" not in again.stderr
-
 
 def test_the_backend_each_format_needs():
     needed = {name: found.backend for name, found in FORMATS.items() if found.backend}

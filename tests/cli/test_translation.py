@@ -71,17 +71,23 @@ def test_export_searches_inside_the_graph(zoo, translator, tmp_path):
     assert read_json(out)["max_abs_difference"] < 1e-4
     assert (served / "assets.extra" / "joint.model").is_file()
 
+    code, out, err = zoo("export", translator, "--output", served)
+    assert (code, out) == (1, "")
+    assert f"Error: {served} exists" in err
+
 
 def test_training_from_a_run_tells_whose_tokenizer_it_has(
     zoo, translator, pairs, tmp_path
 ):
     settings = json.loads((translator / "run.json").read_bytes())["settings"]
     changes = [("--set", f"{path}={value}") for path, value in settings.items()]
-    options = ("--data", pairs, "--run-dir", tmp_path / "run", "--max-steps", 1)
+    run, model = tmp_path / "run", "assets/joint.model"
+    options = ("--data", pairs, "--run-dir", run, "--max-steps", 1)
     start = ("--init-from", translator)
     code, _, err = zoo("train", "transformer-tiny", *options, *sum(changes, start))
     assert code == 0, err
     assert "joint.model: taken from" in err
+    assert (run / model).read_bytes() == (translator / model).read_bytes()
 
 
 def test_vocabulary_too_large(zoo, pairs, tmp_path):

@@ -168,6 +168,7 @@ def test_demo_summaries():
     lengths = [len(pair.source.split()) for pair in every]
     assert 40 < min(lengths) < 60
     assert 350 < max(lengths) <= 420
+    assert np.median(lengths) < sum(lengths) / len(lengths) < 200
     facts = set()
     for source, target in ((pair.source, pair.target) for pair in every):
         (event,) = (e for e in EVENTS if f" {e} in " in target)

@@ -33,10 +33,8 @@ RECIPE = {
 }
 
 
-@pytest.mark.parametrize(
-    "preset",
-    ["deepspeech2_small", pytest.param("lstm_ctc_small", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", FAMILIES)
 def test_learns_tones_it_has_not_heard(preset, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", train=160, validation=40)
     settings = {**RECIPE, **FAMILIES[preset]}

@@ -1,5 +1,6 @@
 """Raw text in, raw text out: tokenizers, order, blanks, measures, pictures."""
 
+import sys
 from dataclasses import replace
 
 import keras
@@ -230,6 +231,21 @@ def test_measures_by_name():
         assert next(iter(found.metrics)) == metric
         assert found.metrics[metric] == pytest.approx(100)
         assert found.metrics["loss"] == 0.5
+
+
+def test_a_measure_that_is_not_installed_is_told_first(monkeypatch, task):
+    monkeypatch.setitem(sys.modules, "rouge_score.rouge_scorer", None)
+    summaries = replace(task, measure="summary")
+    with pytest.raises(UserError, match=r"s2s-zoo\[rouge\]"):
+        summaries.fit(PAIRS)
+    with pytest.raises(UserError, match=r"s2s-zoo\[rouge\]"):
+        summaries.select(None, PAIRS, "here")
+
+
+def test_a_source_cut_to_its_end_is_blank(task, model):
+    sources, unread = replace(task, cut=1).writer(model, Search()).encode(["a b", ""])
+    assert [len(ids) for ids in sources] == [0, 0]
+    assert unread == [2, 0]
 
 
 def test_two_systems_are_compared(task):

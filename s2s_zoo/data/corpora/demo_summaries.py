@@ -1,8 +1,8 @@
 """Reports of invented events and what happened in them, in a sentence or two.
 
-Four facts of the event are told somewhere in a long report, among remarks that look
-alike: about other towns, other years and other numbers. The summary states the facts
-and nothing else, so that it can be right or wrong.
+Six facts of the event are told in four sentences of a report, which are scattered among
+up to thirty remarks that look alike, about other towns, days and events. The summary
+states the facts and nothing else, so that it can be right or wrong.
 """
 
 import itertools
