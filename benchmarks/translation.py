@@ -12,8 +12,7 @@ table for source, target and softmax, Adam, label smoothing).
 as many threads as there are cores. Without a run the weights are random and every text
 has as many tokens, so that both do the same work.
 --agree: how many lines the run and its CTranslate2 export translate alike.
---length: the time the zoo takes for texts of 16 to 128 tokens, and the exponent with
-which it grows.
+--length: the time for texts of 16 to 128 tokens, and the exponent with which it grows.
 
 Contestants take turns while the others sleep, so that whatever else the machine does
 hits all of them; ratios of medians are the result. Above 1 the zoo is faster.
@@ -183,14 +182,10 @@ def sources(options, model):
         yield source, np.maximum(1, (source > 0).sum(1, dtype=np.int32))
 
 
-def zoo_decoder(options, folder):
-    """Writes what CTranslate2 needs, and what the texts are, into the folder."""
-    import keras
-
+def export(options, model, data, folder):
+    """Into the folder: the model as CTranslate2 reads it, and the sources."""
     from s2s_zoo.export.ctranslate2 import write_ctranslate2
 
-    model, search = decoding_model(options)
-    data = list(sources(options, model))
     if options.run:
         serving = model.task.serving(model)
     else:
@@ -199,6 +194,15 @@ def zoo_decoder(options, folder):
         )
     write_ctranslate2(serving, folder / "model")
     np.savez(folder / "sources.npz", *(x for pair in data for x in pair))
+
+
+def zoo_decoder(options, folder):
+    """Writes what CTranslate2 needs, and what the texts are, into the folder."""
+    import keras
+
+    model, search = decoding_model(options)
+    data = list(sources(options, model))
+    export(options, model, data, folder)
     model.search_with(search)
 
     def step(i):
@@ -210,7 +214,8 @@ def zoo_decoder(options, folder):
     return step, len(data)
 
 
-def ctranslate2_decoder(options, folder):
+def ctranslate2_translator(options, folder):
+    """What translates, batches of pieces, and how they are translated."""
     import ctranslate2
 
     threads = os.cpu_count()
@@ -231,7 +236,12 @@ def ctranslate2_decoder(options, folder):
         [[pieces[i] for i in row[: n - 1]] for row, n in zip(*pair, strict=True)]
         for pair in zip(flat[::2], flat[1::2], strict=True)
     ]
-    return lambda i: translator.translate_batch(data[i], **how), len(data)
+    return translator.translate_batch, data, how
+
+
+def ctranslate2_decoder(options, folder):
+    translate, data, how = ctranslate2_translator(options, folder)
+    return lambda i: translate(data[i], **how), len(data)
 
 
 def decoder(options):
@@ -271,11 +281,14 @@ def decode(options):
     report(medians)
 
 
-def length_timer(options):
-    """Decodes as many tokens as asked for."""
+def zoo_timer(options, folder):
+    """Decodes as many tokens as asked for; writes what CTranslate2 needs."""
     model, search = decoding_model(options)
-    source, lengths = next(sources(options, model))
+    data = list(sources(options, model))
+    export(options, model, data, folder)
+    source, lengths = data[0]
     batch = {"source": source, "source_lengths": lengths}
+    compiled = {}
 
     def step(size):
         model.search_with(same_length(search, size))
@@ -285,7 +298,23 @@ def length_timer(options):
         model.predict_function = compiled[size]
         model.predict_on_batch(batch)
 
-    compiled = {}
+    return step
+
+
+def ctranslate2_timer(options, folder):
+    translate, data, how = ctranslate2_translator(options, folder)
+
+    def step(size):
+        limits = {"min_decoding_length": size, "max_decoding_length": size}
+        translate(data[0], **how | limits)
+
+    return step
+
+
+def length_timer(options):
+    theirs = options.contestant == "ctranslate2"
+    timer = ctranslate2_timer if theirs else zoo_timer
+    step = timer(options, Path(options.folder))
     for size in LENGTHS:
         step(size)
     serve(step, {})
@@ -294,10 +323,16 @@ def length_timer(options):
 def length(options):
     arguments = ["--length", options.length, "--rows", str(options.rows)]
     arguments += ["--size", str(options.size)]
-    for name, timer in start(options.backends.split(","), arguments).items():
+    names = [*options.backends.split(","), "ctranslate2"]
+    with tempfile.TemporaryDirectory() as folder:
+        contestants = {}
+        for name in names:
+            contestants |= start([name], [*arguments, "--folder", folder])
         for _ in range(options.turns):
             for size in LENGTHS:
-                timer.step(size)
+                for timer in contestants.values():
+                    timer.step(size)
+    for name, timer in contestants.items():
         medians = {
             size: statistics.median(timer.seconds[i :: len(LENGTHS)])
             for i, size in enumerate(LENGTHS)

@@ -35,14 +35,18 @@ class DecoderState(NamedTuple):
     R = B·K rows are being written, K next to each other for each source.
 
     Attributes:
-        cache: tensors (R, ...) that follow a row when the rows are reordered.
+        cache: tensors (R, ...) that follow a row when the rows of a source are
+            reordered.
         memory: tensors (B, ...) of the sources, the same from start to end.
         position: int32 scalar, tokens read so far.
+        history: tensors (B, ...) that grow with every step and are never reordered:
+            the cache says what in them a row descends from.
     """
 
     cache: Any
     memory: Any
     position: Tensor
+    history: Any = ()
 
 
 class LayerKwargs(TypedDict, total=False):

@@ -17,6 +17,9 @@ from s2s_zoo.layers.transformer import (
 from s2s_zoo.typing import DecoderState, EncoderOutput, LayerKwargs, Shape, Tensor
 from s2s_zoo.vocabulary import PAD
 
+NOBODY = -1
+"""The writer of a position that is not written yet."""
+
 
 class Memory(NamedTuple):
     """What the blocks attend to: projected once per source, and its mask (B, T)."""
@@ -150,31 +153,61 @@ class TransformerDecoder(AutoregressiveDecoder):
 
     def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:
         prepared = self._prepare(memory)
-        rows = ops.shape(memory.mask)[0] * beams
-        cache = tuple(block.self_attention.empty(rows, length) for block in self.blocks)
-        return DecoderState(cache, prepared, ops.convert_to_tensor(0, "int32"))
+        sources = ops.shape(memory.mask)[0]
+        writers = ops.full((sources * beams, length), NOBODY, dtype="int32")
+        history = tuple(
+            block.self_attention.empty(sources, length * beams) for block in self.blocks
+        )
+        position = ops.convert_to_tensor(0, "int32")
+        return DecoderState(writers, prepared, position, history)
 
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         x = self._embed(tokens, state.position)
-        caches = []
-        for i, block in enumerate(self.blocks):
-            x, cache = block.step(
-                x,
-                state.cache[i],
-                state.memory.projected[i],
-                state.memory.mask,
-                state.position,
-            )
-            caches.append(cache)
+        memory = state.memory
+        writers, seen = _descent(state.cache, state.position, memory.mask)
+        place = state.position * ops.shape(seen)[1]
+        history = []
+        for block, past, projected in zip(
+            self.blocks, state.history, memory.projected, strict=True
+        ):
+            x, past = block.step(x, past, place, seen, projected, memory.mask)
+            history.append(past)
         x = self.normalization(x, None)
         return self._score(x), DecoderState(
-            tuple(caches), state.memory, state.position + 1
+            writers, memory, state.position + 1, tuple(history)
         )
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
         sizes = {"width": 8, "layers": 2, "heads": 2, "hidden": 12}
         return {f"decoder.{name}": size for name, size in sizes.items()}
+
+
+def _descent(
+    writers: Tensor, position: Tensor, memory_mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What each of R = B·K rows descends from, once all have written at `position`.
+
+    Position u of row k of a source lies at place u·K + k of its history. The rows of
+    a search that have an ancestor in common share what it wrote, and none of it is
+    moved when rows are reordered.
+
+    Args:
+        writers: (R, U) int32 row of the source that wrote each position.
+        position: int32 scalar.
+        memory_mask: (B, T).
+
+    Returns:
+        The writers after, and the places each row sees, (B, K, U·K) bool.
+    """
+    sources, length = ops.shape(memory_mask)[0], ops.shape(writers)[1]
+    beams = ops.shape(writers)[0] // sources
+    row = ops.arange(beams, dtype="int32")
+    here = ops.arange(length, dtype="int32") == position
+    writers = ops.reshape(writers, (sources, beams, length))
+    writers = ops.where(here, row[:, None], writers)
+    seen = ops.reshape(writers[..., None] == row, (sources, beams, length * beams))
+    return ops.reshape(writers, (-1, length)), seen
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -225,15 +258,16 @@ class DecoderBlock(TransformerBlock):
     def step(
         self,
         x: Tensor,
-        cache: KeysValues,
+        history: KeysValues,
+        place: Tensor,
+        seen: Tensor,
         memory: KeysValues,
         memory_mask: Tensor,
-        position: Tensor,
     ) -> tuple[Tensor, KeysValues]:
-        """(R, W) after one position `x` (R, W), and the cache after it."""
+        """(R, W) after one position `x` (R, W), and the history after it."""
         y = self.around_self_attention.before(x, None)
-        y, cache = self.self_attention.step(y, cache, position)
+        y, history = self.self_attention.step(y, history, place, seen)
         x = self.around_self_attention.after(x, y)
         y = self.around_attention.before(x, None)
         x = self.around_attention.after(x, self.attention.step(y, memory, memory_mask))
-        return self.fed_forward(x, None), cache
+        return self.fed_forward(x, None), history

@@ -15,7 +15,12 @@ MASKED = -1e9
 
 
 class KeysValues(NamedTuple):
-    """What is attended to, head by head: (B, N, T, W/N) each."""
+    """What is attended to, head by head.
+
+    Attributes:
+        keys: (B, N, W/N, T), as the product with queries reads them.
+        values: (B, N, T, W/N).
+    """
 
     keys: Tensor
     values: Tensor
@@ -70,7 +75,7 @@ class MultiHeadAttention(ZooLayer):
 
         Args:
             queries: (B, U, W).
-            memory: of (B, N, T, W/N).
+            memory: of T positions.
             mask: (B or 1, 1 or U, T) bool, True where attention is allowed.
             training: whether to drop weights.
 
@@ -80,7 +85,7 @@ class MultiHeadAttention(ZooLayer):
         size = self.width // self.heads
         keys, values = memory
         q = self._split(queries) * size**-0.5
-        scores = ops.matmul(q, ops.transpose(keys, (0, 1, 3, 2)))
+        scores = ops.matmul(q, keys)
         scores = ops.where(mask[:, None], ops.cast(scores, "float32"), MASKED)
         weights = ops.softmax(scores, axis=-1)
         dropped = self.drop(ops.cast(weights, values.dtype), training=training)
@@ -89,8 +94,17 @@ class MultiHeadAttention(ZooLayer):
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, W) to (B, N, T, W/N)."""
+        return ops.transpose(self._by_head(x), (0, 2, 1, 3))
+
+    def _pair(self, keys: Tensor, values: Tensor) -> KeysValues:
+        """Of projections (B, T, W)."""
+        turned = ops.transpose(self._by_head(keys), (0, 2, 3, 1))
+        return KeysValues(turned, self._split(values))
+
+    def _by_head(self, x: Tensor) -> Tensor:
+        """(B, T, W) to (B, T, N, W/N)."""
         shape = (-1, ops.shape(x)[1], self.heads, self.width // self.heads)
-        return ops.transpose(ops.reshape(x, shape), (0, 2, 1, 3))
+        return ops.reshape(x, shape)
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -125,29 +139,41 @@ class SelfAttention(MultiHeadAttention):
         if self.causal:
             position = ops.arange(ops.shape(inputs)[1])
             allowed = allowed & (position[None, :] <= position[:, None])[None]
-        memory = KeysValues(self._split(k), self._split(v))
-        mixed, _ = self.attend(q, memory, allowed, training)
+        mixed, _ = self.attend(q, self._pair(k, v), allowed, training)
         return times(mixed, self.output_kernel)
 
-    def empty(self, rows: Tensor | int, length: Tensor | int) -> KeysValues:
-        """Room for `length` positions of each of `rows`."""
-        shape = (rows, self.heads, length, self.width // self.heads)
-        zeros = ops.zeros(shape, self.compute_dtype)
-        return KeysValues(zeros, zeros)
+    def empty(self, sources: Tensor | int, places: Tensor | int) -> KeysValues:
+        """Room for what is written at so many `places` of each of the `sources`."""
+        size, dtype = self.width // self.heads, self.compute_dtype
+        return KeysValues(
+            ops.zeros((sources, self.heads, size, places), dtype),
+            ops.zeros((sources, self.heads, places, size), dtype),
+        )
 
     def step(
-        self, inputs: Tensor, cache: KeysValues, position: Tensor
+        self, inputs: Tensor, history: KeysValues, place: Tensor, seen: Tensor
     ) -> tuple[Tensor, KeysValues]:
-        """The output (R, W) at one `position` (scalar) of `inputs` (R, D)."""
-        q, k, v = ops.split(times(inputs, self.projection)[:, None, :], 3, axis=-1)
-        start = (0, 0, position, 0)
-        cache = KeysValues(
-            ops.slice_update(cache.keys, start, self._split(k)),
-            ops.slice_update(cache.values, start, self._split(v)),
+        """One position of K rows of each of B sources, R = B·K.
+
+        Args:
+            inputs: (R, D).
+            history: what the rows of a source have written, of P places.
+            place: int32 scalar, the first of the K places in it to write to.
+            seen: (B, K, P) bool, the places a row looks at.
+
+        Returns:
+            (R, W), and the history after.
+        """
+        sources = ops.shape(seen)[0]
+        grouped = ops.reshape(inputs, (sources, -1, inputs.shape[-1]))
+        q, k, v = ops.split(times(grouped, self.projection), 3, axis=-1)
+        new = self._pair(k, v)
+        history = KeysValues(
+            ops.slice_update(history.keys, (0, 0, 0, place), new.keys),
+            ops.slice_update(history.values, (0, 0, place, 0), new.values),
         )
-        seen = ops.arange(ops.shape(cache.keys)[2], dtype="int32") <= position
-        mixed, _ = self.attend(q, cache, seen[None, None])
-        return times(mixed[:, 0], self.output_kernel), cache
+        mixed, _ = self.attend(q, history, seen)
+        return ops.reshape(times(mixed, self.output_kernel), (-1, self.width)), history
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -177,10 +203,8 @@ class CrossAttention(MultiHeadAttention):
         return times(mixed, self.output_kernel), weights
 
     def project(self, keys: Tensor, values: Tensor) -> KeysValues:
-        """Keys and values (B, N, T, W/N) of a memory (B, T, D)."""
-        return KeysValues(
-            self._split(times(keys, self.keys)), self._split(times(values, self.values))
-        )
+        """What is attended to of a memory (B, T, D)."""
+        return self._pair(times(keys, self.keys), times(values, self.values))
 
     def step(self, inputs: Tensor, memory: KeysValues, mask: Tensor) -> Tensor:
         """(R, W) of one position of R = B·K rows, K for each of the B memories."""

@@ -2,10 +2,9 @@
 
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
-from s2s_zoo.search.result import SearchResult, Step, penalty
+from s2s_zoo.search.result import SearchResult, Step, carried, penalty, resumed
 from s2s_zoo.search.rules import Rules
 from s2s_zoo.search.selection import largest
 from s2s_zoo.typing import DecoderState, Tensor
@@ -107,11 +106,9 @@ class _BeamSearch:
         self.limit = penalty(rules.longest + 1, alpha)
 
     def run(self) -> SearchResult:
-        cache = keras.tree.flatten(self.state.cache)
-        start = ops.cast(self.state.position, "int32")
-        place = ops.zeros_like(start)
-        loop = (place, start, self.alive(), self.ended(), cache)
-        *_, ended, _ = ops.while_loop(self.anything_alive, self.advance, loop)
+        first = ops.zeros((), dtype="int32")
+        loop = (first, self.alive(), self.ended(), *carried(self.state))
+        _, _, ended, *_ = ops.while_loop(self.anything_alive, self.advance, loop)
         exists = ended.scores > IMPOSSIBLE
         by_itself = ended.lengths < self.rules.longest[:, None]
         return SearchResult(
@@ -144,31 +141,24 @@ class _BeamSearch:
             count=ops.zeros((self.batch,), dtype="int32"),
         )
 
-    def anything_alive(
-        self, place: Tensor, position: Tensor, alive: _Alive, *rest: Any
-    ) -> Tensor:
+    def anything_alive(self, place: Tensor, alive: _Alive, *rest: Any) -> Tensor:
         return ops.any(alive.log_probabilities > IMPOSSIBLE)
 
     def advance(
         self,
         place: Tensor,
-        position: Tensor,
         alive: _Alive,
         ended: _Ended,
-        cache: list[Tensor],
-    ) -> tuple[Tensor, Tensor, _Alive, _Ended, list[Tensor]]:
+        *reached: Any,
+    ) -> tuple[Tensor, _Alive, _Ended, Tensor, list[Tensor], list[Tensor]]:
         """Every text by one token."""
-        packed = keras.tree.pack_sequence_as(self.state.cache, cache)
-        state = DecoderState(packed, self.state.memory, position)
-        logits, state = self.step(alive.last, state)
+        logits, state = self.step(alive.last, resumed(self.state, *reached))
         candidates = self.candidates(ops.stop_gradient(logits), alive, place)
         ended = self.end(candidates, alive, ended, place)
         alive, rows = self.go_on(candidates, alive, ended, place)
-        cache = [
-            ops.take(ops.stop_gradient(tensor), rows, axis=0)
-            for tensor in keras.tree.flatten(state.cache)
-        ]
-        return place + 1, ops.cast(state.position, "int32"), alive, ended, cache
+        position, cache, history = carried(state)
+        cache = [ops.take(tensor, rows, axis=0) for tensor in cache]
+        return place + 1, alive, ended, position, cache, history
 
     def candidates(self, logits: Tensor, alive: _Alive, place: Tensor) -> _Candidates:
         """The best of the continuations of all texts of a source.

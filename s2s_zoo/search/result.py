@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+import keras
 from keras import ops
 
 from s2s_zoo.typing import DecoderState, Tensor
@@ -29,6 +30,27 @@ class SearchResult(NamedTuple):
     scores: Tensor
     log_probabilities: Tensor
     finished: Tensor
+
+
+def carried(state: DecoderState) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+    """What a loop takes from one step to the next: position, cache and history."""
+    cache, history = (
+        [ops.stop_gradient(tensor) for tensor in keras.tree.flatten(part)]
+        for part in (state.cache, state.history)
+    )
+    return ops.cast(state.position, "int32"), cache, history
+
+
+def resumed(
+    state: DecoderState, position: Tensor, cache: list[Tensor], history: list[Tensor]
+) -> DecoderState:
+    """The state a loop has reached that set out from `state`."""
+    return DecoderState(
+        keras.tree.pack_sequence_as(state.cache, cache),
+        state.memory,
+        position,
+        keras.tree.pack_sequence_as(state.history, history),
+    )
 
 
 def penalty(length: Tensor, alpha: float) -> Tensor:

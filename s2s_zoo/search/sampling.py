@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 import keras
 from keras import ops
 
-from s2s_zoo.search.result import SearchResult, Step, penalty
+from s2s_zoo.search.result import SearchResult, Step, carried, penalty, resumed
 from s2s_zoo.search.rules import Rules
 from s2s_zoo.search.threefry import threefry, uniform
 from s2s_zoo.typing import DecoderState, Tensor
@@ -105,28 +105,20 @@ def _write(
     """`count` texts of each source with the tokens that `choose` gives."""
 
     def advance(
-        place: Tensor, position: Tensor, texts: _Texts, cache: list[Tensor]
-    ) -> tuple[Tensor, Tensor, _Texts, list[Tensor]]:
-        packed = keras.tree.pack_sequence_as(state.cache, cache)
-        before = DecoderState(packed, state.memory, position)
-        logits, after = step(texts.last, before)
+        place: Tensor, texts: _Texts, *reached: Any
+    ) -> tuple[Tensor, _Texts, Tensor, list[Tensor], list[Tensor]]:
+        logits, after = step(texts.last, resumed(state, *reached))
         logits = ops.stop_gradient(logits)
         forced, may_end = rules.at(place, count)
         chosen = choose(_allowed(logits, may_end, rules.forbidden), place)
         texts = _append(texts, ops.where(forced < 0, chosen, forced), logits, place)
-        cache = [ops.stop_gradient(x) for x in keras.tree.flatten(after.cache)]
-        return place + 1, ops.cast(after.position, "int32"), texts, cache
+        return place + 1, texts, *carried(after)
 
-    start = ops.cast(state.position, "int32")
     rows = ops.shape(rules.longest)[0] * count
-    loop = (
-        ops.zeros_like(start),
-        start,
-        _no_texts(rows, rules.size),
-        keras.tree.flatten(state.cache),
-    )
-    *_, texts, _ = ops.while_loop(
-        lambda _, __, texts, ___: ops.any(~texts.ended), advance, loop
+    first = ops.zeros((), dtype="int32")
+    loop = (first, _no_texts(rows, rules.size), *carried(state))
+    _, texts, *_ = ops.while_loop(
+        lambda _, texts, *__: ops.any(~texts.ended), advance, loop
     )
     return _result(texts, rules, count, length_penalty)
 

@@ -1,6 +1,7 @@
 """Every decoder that writes token by token: stepping, beams, alignment, neighbours."""
 
 import itertools
+from functools import partial
 
 import keras
 import numpy as np
@@ -73,6 +74,40 @@ def test_stepping_gives_what_teacher_forcing_gives(model):
         return ops.stack(logits, axis=1)
 
     expected = np.repeat(numbers(forced, inputs), BEAMS, axis=0)
+    np.testing.assert_allclose(numbers(stepped, inputs), expected, atol=2e-5, rtol=1e-5)
+
+
+def test_rows_go_on_from_the_rows_they_descend_from(model):
+    """Reordered before every token, as a beam search does, some of them copied."""
+    model, inputs = model
+    rng = np.random.default_rng(3)
+    size, sources = inputs["target"].shape[1], len(inputs["target"])
+    drawn = rng.integers(4, 11, (size, sources * BEAMS)).astype("int32")
+    parents = rng.integers(0, BEAMS, (size, sources, BEAMS))
+    parents = (parents + BEAMS * np.arange(sources)[:, None]).reshape(size, -1)
+    texts = np.zeros((sources * BEAMS, 0), "int32")
+
+    def stepped(inputs):
+        memory = model.encode(inputs, training=False)
+        state = model.decoder.start(memory, BEAMS, size + 1)
+        tokens = np.full(sources * BEAMS, START, "int32")
+        for order, following in zip(parents, drawn, strict=True):
+            _, state = model.decoder.step(ops.convert_to_tensor(tokens), state)
+            follow = partial(ops.take, indices=ops.convert_to_tensor(order), axis=0)
+            state = state._replace(cache=keras.tree.map_structure(follow, state.cache))
+            tokens = following
+        return model.decoder.step(ops.convert_to_tensor(tokens), state)[0]
+
+    for order, following in zip(parents, drawn, strict=True):
+        texts = np.concatenate([texts[order], following[:, None]], axis=1)
+
+    def forced(inputs, target):
+        return model(inputs | {"target": target}, training=False)["logits"][:, -1]
+
+    after = np.pad(texts, ((0, 0), (0, 1)), constant_values=4)
+    each = after.reshape(sources, BEAMS, -1).transpose(1, 0, 2)
+    expected = np.stack([numbers(forced, inputs, target) for target in each], axis=1)
+    expected = expected.reshape(sources * BEAMS, -1)
     np.testing.assert_allclose(numbers(stepped, inputs), expected, atol=2e-5, rtol=1e-5)
 
 
