@@ -203,11 +203,10 @@ def _descent(
     sources, length = ops.shape(memory_mask)[0], ops.shape(writers)[1]
     beams = ops.shape(writers)[0] // sources
     row = ops.arange(beams, dtype="int32")
-    here = ops.arange(length, dtype="int32") == position
-    writers = ops.reshape(writers, (sources, beams, length))
-    writers = ops.where(here, row[:, None], writers)
+    here = ops.arange(length, dtype="int32")[None] == position
+    writers = ops.where(here, ops.tile(row, (sources,))[:, None], writers)
     seen = ops.reshape(writers[..., None] == row, (sources, beams, length * beams))
-    return ops.reshape(writers, (-1, length)), seen
+    return writers, seen
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

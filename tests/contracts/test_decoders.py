@@ -157,6 +157,24 @@ def test_a_sentence_alone_is_written_as_in_any_batch(model):
             assert not {PAD, END, START} & set(tokens)
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="only TensorFlow leaves sizes open"
+)
+@pytest.mark.parametrize(
+    "search", [Search(beam=1), Search(beam=2), Search(temperature=1.0, n_best=2)]
+)
+def test_a_graph_of_one_batch_size_searches_sources_of_any_length(model, search):
+    model, inputs = model
+    source, lengths = inputs["source"], inputs["source_lengths"]
+    model.search_with(search)
+    expected = write(model, source, lengths)
+    for more in (1, 2):
+        wider = np.pad(source, ((0, 0), (0, more)))
+        assert [
+            [text[0] for text in texts] for texts in write(model, wider, lengths)
+        ] == [[text[0] for text in texts] for texts in expected]
+
+
 def write(model, source, lengths):
     """Tokens and score of each text of each source."""
     inputs = {"source": source, "source_lengths": lengths}
