@@ -11,6 +11,7 @@ from . import options
 @click.option("--split", default="test", show_default=True, help="What to measure on.")
 @click.option("--outputs", type=click.Path(dir_okay=False), help="TSV of every output.")
 @options.search
+@options.compiled
 @options.backend
 @options.as_json
 def command(
@@ -19,6 +20,7 @@ def command(
     split: str,
     outputs: str | None,
     search: str,
+    compiled: bool,
     backend: str | None,
     as_json: bool,
 ) -> None:
@@ -36,6 +38,7 @@ def command(
             split=split,
             outputs=outputs,
             search=search,
+            compiled=compiled,
             reporter=reporter,
         )
     if as_json:

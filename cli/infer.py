@@ -19,6 +19,7 @@ from . import options
 @click.option("--output", type=click.Path(dir_okay=False), help="File for the outputs.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="PNG of the first.")
 @options.search
+@options.compiled
 @options.backend
 @options.as_json
 def command(
@@ -27,6 +28,7 @@ def command(
     output: str | None,
     plot: str | None,
     search: str,
+    compiled: bool,
     backend: str | None,
     as_json: bool,
 ) -> None:
@@ -41,7 +43,14 @@ def command(
     inputs = list(paths[1:] if first_is_run else paths)
     if listing:
         inputs += _read_lines(Path(listing))
-    results = infer(run=run, inputs=inputs, output=output, search=search, plot=plot)
+    results = infer(
+        run=run,
+        inputs=inputs,
+        output=output,
+        search=search,
+        compiled=compiled,
+        plot=plot,
+    )
     if as_json:
         options.print_json({"outputs": results})
         return

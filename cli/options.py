@@ -24,6 +24,12 @@ as_json = click.option(
 search = click.option(
     "--search", default="", metavar="KEY=VALUE,…", help="Search, such as beam=8."
 )
+compiled = click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Compile searches on PyTorch too: for many batches.",
+)
 run = click.argument("run", required=False, type=click.Path(file_okay=False))
 settings = click.option(
     "--set",

@@ -35,6 +35,12 @@ def generate_tokens(
         size = size + ops.shape(prefix)[1]
     state = model.decoder.start(memory, options.rows, size + 1)
     found = search(
-        model.decoder.step, state, options, lengths, size=size, prefix=prefix
+        model.decoder.step,
+        state,
+        options,
+        lengths,
+        size=size,
+        prefix=prefix,
+        loop=model.loop,
     )
     return found._asdict()

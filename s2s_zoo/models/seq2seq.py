@@ -7,6 +7,7 @@ from typing import Any, Self
 import keras
 
 from s2s_zoo import distribution
+from s2s_zoo.compilation import CompiledLoop
 from s2s_zoo.decoders.base import AutoregressiveDecoder, Decoder
 from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.features.base import Features
@@ -14,6 +15,7 @@ from s2s_zoo.features.spec_augment import SpecAugment
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.search.loop import Loop, while_loop
 from s2s_zoo.search.options import Search
 from s2s_zoo.typing import EncoderOutput, Tensor
 
@@ -45,6 +47,7 @@ class Seq2Seq(keras.Model):
         self.decoder = decoder
         self.augmentation = augmentation
         self.search = Search()
+        self.loop: Loop = while_loop
 
     @property
     def autoregressive(self) -> bool:
@@ -56,6 +59,20 @@ class Seq2Seq(keras.Model):
         if options != self.search:
             self.search = options
             self.predict_function = None
+            if self.loop is not while_loop:
+                self.compile_search()
+
+    def compile_search(self) -> None:
+        """Compile searches on PyTorch as well, a step for each shape of batch.
+
+        The other backends always do. It is worth its seconds where many batches
+        have the same shape.
+
+        Raises:
+            UserError: PyTorch finds no C++ compiler.
+        """
+        if keras.backend.backend() == "torch":
+            self.loop = CompiledLoop()
 
     def build(self, input_shape: Any = None) -> None:
         self.features.build((None, None), (None,))

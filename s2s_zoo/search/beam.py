@@ -1,9 +1,11 @@
 """Beam search over the steps of a decoder."""
 
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from keras import ops
 
+from s2s_zoo.search.loop import Loop, while_loop
 from s2s_zoo.search.result import SearchResult, Step, carried, penalty, resumed
 from s2s_zoo.search.rules import Rules
 from s2s_zoo.search.selection import largest
@@ -50,6 +52,7 @@ def beam_search(
     n_best: int | None = None,
     length_penalty: float = 0.6,
     patience: float | None = None,
+    loop: Loop = while_loop,
 ) -> SearchResult:
     """The likeliest texts, following `beam` of each source side by side.
 
@@ -76,6 +79,7 @@ def beam_search(
         n_best: texts of each source to return, None for K.
         length_penalty: α, not negative.
         patience: p, above 0; None to search on while anything can be gained.
+        loop: what the search runs in.
 
     Returns:
         The `n_best` texts of each source, best first.
@@ -83,32 +87,34 @@ def beam_search(
     n_best = n_best or beam
     enough = None if patience is None else max(n_best, round(beam * patience))
     search = _BeamSearch(step, state, rules, beam, n_best, length_penalty, enough)
-    return search.run()
+    return search.run(loop)
 
 
+@dataclass(frozen=True, eq=False)
 class _BeamSearch:
     """What stays the same from the first to the last step."""
 
-    def __init__(
-        self,
-        step: Step,
-        state: DecoderState,
-        rules: Rules,
-        beam: int,
-        n_best: int,
-        alpha: float,
-        enough: int | None,
-    ) -> None:
-        self.step, self.state, self.rules = step, state, rules
-        self.beam, self.n_best, self.alpha = beam, n_best, alpha
-        self.enough = enough
-        self.batch = ops.shape(rules.longest)[0]
-        self.limit = penalty(rules.longest + 1, alpha)
+    step: Step
+    state: DecoderState
+    rules: Rules
+    beam: int
+    n_best: int
+    alpha: float
+    enough: int | None
 
-    def run(self) -> SearchResult:
+    @property
+    def batch(self) -> Tensor | int:
+        """B."""
+        return ops.shape(self.rules.longest)[0]
+
+    def run(self, loop: Loop) -> SearchResult:
         first = ops.zeros((), dtype="int32")
-        loop = (first, self.alive(), self.ended(), *carried(self.state))
-        _, _, ended, *_ = ops.while_loop(self.anything_alive, self.advance, loop)
+        _, _, ended, *_ = loop(
+            lambda _, __, alive, *___: ops.any(alive.log_probabilities > IMPOSSIBLE),
+            lambda fixed, *reached: self.given(*fixed).advance(*reached),
+            (self.state, self.rules),
+            (first, self.alive(), self.ended(), *carried(self.state)),
+        )
         exists = ended.scores > IMPOSSIBLE
         by_itself = ended.lengths < self.rules.longest[:, None]
         return SearchResult(
@@ -118,6 +124,10 @@ class _BeamSearch:
             log_probabilities=ended.log_probabilities,
             finished=ops.logical_and(exists, by_itself),
         )
+
+    def given(self, state: DecoderState, rules: Rules) -> "_BeamSearch":
+        """The same search from tensors that stand for its own."""
+        return replace(self, state=state, rules=rules)
 
     def alive(self) -> _Alive:
         """One text of each source, without a token."""
@@ -140,9 +150,6 @@ class _BeamSearch:
             scores=none,
             count=ops.zeros((self.batch,), dtype="int32"),
         )
-
-    def anything_alive(self, place: Tensor, alive: _Alive, *rest: Any) -> Tensor:
-        return ops.any(alive.log_probabilities > IMPOSSIBLE)
 
     def advance(
         self,
@@ -246,7 +253,8 @@ class _BeamSearch:
         rows, last = self.rows(parents, self.beam), ops.reshape(last, (-1,))
         written = ops.take(alive.written, rows, axis=0)
         here = ops.arange(self.rules.size, dtype="int32")[None] == place
-        reach = ops.max(best, axis=1) / self.limit
+        limit = penalty(self.rules.longest + 1, self.alpha)
+        reach = ops.max(best, axis=1) / limit
         done = ended.scores[:, -1] >= reach
         if self.enough is not None and self.alpha > 0:
             done = ops.logical_or(done, ended.count >= self.enough)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeAlias
 import keras
 from keras import ops
 
+from s2s_zoo.search.loop import Loop, while_loop
 from s2s_zoo.search.result import SearchResult, Step, carried, penalty, resumed
 from s2s_zoo.search.rules import Rules
 from s2s_zoo.search.threefry import threefry, uniform
@@ -15,12 +16,17 @@ from s2s_zoo.vocabulary import END, START
 BLOCK = 128
 HALVINGS = 24
 
-Choose: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Tokens (R,) int32 from logits (R, V), -inf where forbidden, at a place."""
+Choose: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
+"""Tokens (R,) int32 from logits (R, V), -inf where forbidden, at a place by lot."""
 
 
 def greedy(
-    step: Step, state: DecoderState, rules: Rules, *, length_penalty: float = 0.6
+    step: Step,
+    state: DecoderState,
+    rules: Rules,
+    *,
+    length_penalty: float = 0.6,
+    loop: Loop = while_loop,
 ) -> SearchResult:
     """The text whose every token is the likeliest after those before it.
 
@@ -30,11 +36,12 @@ def greedy(
             are read at most.
         rules: of the B sources.
         length_penalty: α of the score.
+        loop: what the search runs in.
 
     Returns:
         One text of each source.
     """
-    return _write(step, state, rules, 1, length_penalty, _likeliest)
+    return _write(step, state, rules, 1, length_penalty, _likeliest, None, loop)
 
 
 def sample(
@@ -49,6 +56,7 @@ def sample(
     top_p: float = 1.0,
     keys: Tensor | None = None,
     length_penalty: float = 0.6,
+    loop: Loop = while_loop,
 ) -> SearchResult:
     """Texts drawn token by token from the distribution of the model.
 
@@ -69,6 +77,7 @@ def sample(
         keys: (B,) int32, what tells a source from others; its number in the batch
             when None.
         length_penalty: α of the score.
+        loop: what the search runs in.
 
     Returns:
         K texts of each source in the order of the draw. Their log-probabilities are
@@ -78,11 +87,11 @@ def sample(
         keys = ops.arange(ops.shape(rules.longest)[0], dtype="int32")
     numbers = _numbers(seed, keys, samples, rules.size + 1)
 
-    def choose(logits: Tensor, place: Tensor) -> Tensor:
-        here = ops.take(numbers, place, axis=1)
+    def choose(logits: Tensor, place: Tensor, lot: Tensor) -> Tensor:
+        here = ops.take(lot, place, axis=1)
         return _draw(logits, here, temperature, top_k, top_p)
 
-    return _write(step, state, rules, samples, length_penalty, choose)
+    return _write(step, state, rules, samples, length_penalty, choose, numbers, loop)
 
 
 class _Texts(NamedTuple):
@@ -101,24 +110,32 @@ def _write(
     count: int,
     length_penalty: float,
     choose: Choose,
+    lot: Tensor | None,
+    loop: Loop,
 ) -> SearchResult:
     """`count` texts of each source with the tokens that `choose` gives."""
 
     def advance(
-        place: Tensor, texts: _Texts, *reached: Any
+        fixed: tuple[DecoderState, Rules, Any],
+        place: Tensor,
+        texts: _Texts,
+        *reached: Any,
     ) -> tuple[Tensor, _Texts, Tensor, list[Tensor], list[Tensor]]:
+        state, rules, lot = fixed
         logits, after = step(texts.last, resumed(state, *reached))
         logits = ops.stop_gradient(logits)
         forced, may_end = rules.at(place, count)
-        chosen = choose(_allowed(logits, may_end, rules.forbidden), place)
+        chosen = choose(_allowed(logits, may_end, rules.forbidden), place, lot)
         texts = _append(texts, ops.where(forced < 0, chosen, forced), logits, place)
         return place + 1, texts, *carried(after)
 
     rows = ops.shape(rules.longest)[0] * count
     first = ops.zeros((), dtype="int32")
-    loop = (first, _no_texts(rows, rules.size), *carried(state))
-    _, texts, *_ = ops.while_loop(
-        lambda _, texts, *__: ops.any(~texts.ended), advance, loop
+    _, texts, *_ = loop(
+        lambda _, __, texts, *___: ops.any(~texts.ended),
+        advance,
+        (state, rules, lot),
+        (first, _no_texts(rows, rules.size), *carried(state)),
     )
     return _result(texts, rules, count, length_penalty)
 
@@ -181,7 +198,7 @@ def _result(
     )
 
 
-def _likeliest(logits: Tensor, place: Tensor) -> Tensor:
+def _likeliest(logits: Tensor, place: Tensor, lot: None) -> Tensor:
     """The first of the likeliest tokens; XLA's argmax takes several times as long."""
     size = logits.shape[-1]
     best = logits >= ops.max(logits, axis=-1, keepdims=True)
@@ -228,18 +245,14 @@ def _nucleus(weight: Tensor, top_p: float) -> Tensor:
     total = ops.sum(weight, axis=-1, keepdims=True)
     low = ops.minimum((1 - top_p) / weight.shape[-1] * total, 1.0)
 
-    def halve(step: Tensor, low: Tensor, high: Tensor) -> tuple[Tensor, ...]:
+    def halve(_: Any, ends: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        low, high = ends
         middle = ops.sqrt(low * high)
         held = ops.where(weight >= middle, weight, 0.0)
         enough = ops.sum(held, axis=-1, keepdims=True) >= top_p * total
-        return (
-            step + 1,
-            ops.where(enough, middle, low),
-            ops.where(enough, high, middle),
-        )
+        return ops.where(enough, middle, low), ops.where(enough, high, middle)
 
-    loop = (ops.zeros((), dtype="int32"), low, ops.ones_like(low))
-    _, low, _ = ops.while_loop(lambda step, *_: step < HALVINGS, halve, loop)
+    low, _ = ops.fori_loop(0, HALVINGS, halve, (low, ops.ones_like(low)))
     return ops.where(weight >= low, weight, 0.0)
 
 

@@ -3,6 +3,7 @@
 from keras import ops
 
 from s2s_zoo.search.beam import beam_search
+from s2s_zoo.search.loop import Loop, while_loop
 from s2s_zoo.search.options import Search
 from s2s_zoo.search.result import SearchResult, Step
 from s2s_zoo.search.rules import rules
@@ -19,6 +20,7 @@ def search(
     size: Tensor | int,
     prefix: Tensor | None = None,
     keys: Tensor | None = None,
+    loop: Loop = while_loop,
 ) -> SearchResult:
     """The texts of B sources, in one function to compile.
 
@@ -32,6 +34,7 @@ def search(
         prefix: (B, P) int32 tokens the texts begin with, padded with -1 at the end.
         keys: (B,) int32, what tells one source from another when sampling; the number
             in the batch when None.
+        loop: what the search runs in.
 
     Returns:
         `options.n_best` texts of each source.
@@ -52,9 +55,10 @@ def search(
             top_p=options.top_p,
             keys=keys,
             length_penalty=alpha,
+            loop=loop,
         )
     if options.beam == 1:
-        return greedy(step, state, law, length_penalty=alpha)
+        return greedy(step, state, law, length_penalty=alpha, loop=loop)
     return beam_search(
         step,
         state,
@@ -63,4 +67,5 @@ def search(
         n_best=options.n_best,
         length_penalty=alpha,
         patience=options.patience,
+        loop=loop,
     )

@@ -17,6 +17,7 @@ def evaluate(
     split: str = "test",
     outputs: str | Path | None = None,
     search: str = "",
+    compiled: bool = False,
     budget: float | None = None,
     reporter: Reporter | None = None,
 ) -> Evaluation:
@@ -28,6 +29,7 @@ def evaluate(
         split: of that corpus.
         outputs: TSV file for name, reference and output of every example.
         search: changes of the search, such as "beam=8,length_penalty=1".
+        compiled: compile searches on PyTorch too, `Seq2Seq.compile_search`.
         budget: of a batch, in the units of the task; None is the task's choice.
         reporter: hears what happens.
 
@@ -37,6 +39,8 @@ def evaluate(
     reporter = reporter or Reporter()
     found = find_run(run)
     model = Seq2Seq.from_preset(found.preset, load_weights=True)
+    if compiled:
+        model.compile_search()
     source = data or found.read_request()["data"] or model.task.demo_corpus
     selection = model.task.select(
         model, model.task.read(source, split), f"{source}, {split}", training=False

@@ -15,6 +15,7 @@ def infer(
     inputs: Sequence[str],
     output: str | Path | None = None,
     search: str = "",
+    compiled: bool = False,
     plot: str | Path | None = None,
 ) -> list[dict[str, Any]]:
     """Outputs of raw inputs, in their order.
@@ -24,6 +25,7 @@ def infer(
         inputs: files, or lines of text.
         output: file for one output a line.
         search: changes of the search, such as "beam=8,n_best=4".
+        compiled: compile searches on PyTorch too, `Seq2Seq.compile_search`.
         plot: PNG of what the model makes of the first input.
 
     Raises:
@@ -32,6 +34,8 @@ def infer(
     if not inputs:
         raise UserError("Nothing to do: name at least one input, or --input FILE")
     model = Seq2Seq.from_preset(find_run(run).preset, load_weights=True)
+    if compiled:
+        model.compile_search()
     results = model.task.infer(model, inputs, search)
     if plot is not None:
         with writing(Path(plot)):

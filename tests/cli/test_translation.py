@@ -42,7 +42,7 @@ def test_infer_lines(zoo, translator, tmp_path):
 
 
 def test_infer_an_argument(zoo, translator):
-    code, out, _ = zoo("infer", translator, "a b c", "--search", "beam=1")
+    code, out, _ = zoo("infer", translator, "a b c", "--compile", "--search", "beam=1")
     assert code == 0
     assert out.startswith("a b c\t")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from s2s_zoo.compilation import CompiledLoop
 from s2s_zoo.decoders.base import AutoregressiveDecoder
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.options import Search
@@ -173,6 +174,35 @@ def test_a_graph_of_one_batch_size_searches_sources_of_any_length(model, search)
         assert [
             [text[0] for text in texts] for texts in write(model, wider, lengths)
         ] == [[text[0] for text in texts] for texts in expected]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch",
+    reason="the other backends compile by themselves",
+)
+def test_a_compiled_search_writes_the_same(model, monkeypatch):
+    """The other batch of its shape too, and after its weights have changed."""
+    model, inputs = model
+    source, lengths = inputs["source"], inputs["source_lengths"]
+    batches = [(source, lengths), (source[::-1].copy(), lengths[::-1].copy())]
+    kernel = max(model.decoder.trainable_variables, key=lambda v: np.prod(v.shape))
+    before = ops.convert_to_numpy(kernel).copy()
+    model.search_with(Search(beam=2, n_best=2))
+    loop = CompiledLoop("eager")
+    for factor in (1.0, -0.5):
+        kernel.assign(factor * before)
+        expected = [write(model, *batch) for batch in batches]
+        with monkeypatch.context() as patch:
+            patch.setattr(model, "loop", loop)
+            found = [write(model, *batch) for batch in batches]
+        for texts, same in zip(found, expected, strict=True):
+            for row, wanted in zip(texts, same, strict=True):
+                assert [t for t, _ in row] == [t for t, _ in wanted]
+                np.testing.assert_allclose(
+                    [s for _, s in row], [s for _, s in wanted], rtol=1e-5
+                )
+    kernel.assign(before)
+    assert len(loop) == 1
 
 
 def write(model, source, lengths):

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from s2s_zoo.compilation import CompiledLoop
+from s2s_zoo.search.loop import while_loop
 from s2s_zoo.typing import DecoderState
 from s2s_zoo.vocabulary import END, START
 
@@ -51,8 +53,8 @@ class Chaos:
                 ops.convert_to_tensor(np.float32(self.embedding)), tokens, axis=0
             )
         )
-        seen = ops.one_hot(tokens, self.vocabulary, dtype="int32")
-        counts = counted["counts"] + seen
+        seen = tokens[:, None] == ops.arange(self.vocabulary, dtype="int32")
+        counts = counted["counts"] + ops.cast(seen, "int32")
         logits = (
             ops.matmul(hidden, np.float32(self.output))
             + ops.matmul(ops.cast(counts, "float32"), np.float32(self.counted))
@@ -160,9 +162,13 @@ def modes() -> list[str]:
 
     A graph is for all sizes at once, as in a SavedModel.
     """
-    return {"tensorflow": ["graph", "xla"], "jax": ["jit"], "torch": ["eager"]}[
-        keras.backend.backend()
-    ]
+    found = {"tensorflow": ["graph", "xla"], "jax": ["jit"]}
+    return found.get(keras.backend.backend(), ["eager", "traced"])
+
+
+def loop_of(mode: str):
+    """What a search runs in where nothing around it is compiled."""
+    return CompiledLoop("eager") if mode == "traced" else while_loop
 
 
 def compiled(function, mode: str):

@@ -9,7 +9,7 @@ from s2s_zoo.search.beam import beam_search
 from s2s_zoo.search.rules import rules
 from s2s_zoo.typing import DecoderState
 from s2s_zoo.vocabulary import END, PAD, START, UNKNOWN
-from tests.search.chaos import Chaos, Task, compiled, modes, ranked, texts
+from tests.search.chaos import Chaos, Task, compiled, loop_of, modes, ranked, texts
 
 FORBIDDEN = (PAD, START, UNKNOWN)
 PREFIXES = np.array(
@@ -23,13 +23,15 @@ SHORTEST = np.array([0, 2, 3, 2, 0, 9], "int32")
 
 def search(model, *, size, mode=None, forbidden=FORBIDDEN, **settings):
     """A function of sources, longest, shortest and prefix."""
+    mode = mode or modes()[0]
+    settings |= {"loop": loop_of(mode)}
 
     def run(sources, longest, shortest, prefix):
         law = rules(longest, size, shortest, prefix, forbidden)
         state = model.start(sources, settings["beam"])
         return beam_search(model.step, state, law, **settings)
 
-    return compiled(run, mode or modes()[0])
+    return compiled(run, mode)
 
 
 def tasks(model, forbidden=FORBIDDEN):

@@ -8,7 +8,7 @@ from s2s_zoo.search.rules import rules
 from s2s_zoo.search.sampling import greedy, sample
 from s2s_zoo.typing import DecoderState
 from s2s_zoo.vocabulary import END, PAD, START, UNKNOWN
-from tests.search.chaos import Chaos, Task, compiled, modes, texts
+from tests.search.chaos import Chaos, Task, compiled, loop_of, modes, texts
 
 FORBIDDEN = (PAD, START, UNKNOWN)
 SOURCES = np.arange(5, dtype="int32")
@@ -28,13 +28,15 @@ def tasks(model):
 
 def sampler(model, *, size, samples, mode=None, **settings):
     """A function of sources, longest, shortest, prefix and keys."""
+    mode = mode or modes()[0]
+    settings |= {"samples": samples, "loop": loop_of(mode)}
 
     def run(sources, longest, shortest, prefix, keys):
         law = rules(longest, size, shortest, prefix, FORBIDDEN)
         state = model.start(sources, samples)
-        return sample(model.step, state, law, samples=samples, keys=keys, **settings)
+        return sample(model.step, state, law, keys=keys, **settings)
 
-    return compiled(run, mode or modes()[0])
+    return compiled(run, mode)
 
 
 @pytest.mark.parametrize("mode", modes())
@@ -44,7 +46,8 @@ def test_greedy_equals_plain_python(mode):
     def run(sources, longest, shortest, prefix):
         law = rules(longest, 12, shortest, prefix, FORBIDDEN)
         state = model.start(sources, 1)
-        return greedy(model.step, state, law, length_penalty=0.6)
+        settings = {"length_penalty": 0.6, "loop": loop_of(mode)}
+        return greedy(model.step, state, law, **settings)
 
     result = compiled(run, mode)(SOURCES, LONGEST, SHORTEST, PREFIXES)
     for row, task in enumerate(tasks(model)):
