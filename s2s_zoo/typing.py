@@ -39,8 +39,8 @@ class DecoderState(NamedTuple):
             reordered.
         memory: tensors (B, ...) of the sources, the same from start to end.
         position: int32 scalar, tokens read so far.
-        history: tensors (B, ...) that every step writes to and no search reorders: the
-            cache says what in them a row descends from.
+        history: tensors that every step writes to and no search reorders: the cache
+            says what in them a row descends from.
     """
 
     cache: Any

@@ -209,7 +209,9 @@ class AttentionRNNDecoder(AutoregressiveDecoder):
         queries, _ = self.lowest.read(x, read, self._starts(memory)[0])
         return self.lowest.attention.align(queries, read)
 
-    def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:
+    def start(
+        self, memory: EncoderOutput, beams: int, length: int, reordered: bool = True
+    ) -> DecoderState:
         read = self.lowest.attention.prepare(memory)
         states = tuple(
             tuple(ops.repeat(part, beams, axis=0) for part in state)

@@ -43,13 +43,16 @@ class AutoregressiveDecoder(Decoder):
         self.embedding = embedding
 
     @abc.abstractmethod
-    def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:
+    def start(
+        self, memory: EncoderOutput, beams: int, length: int, reordered: bool = True
+    ) -> DecoderState:
         """The state before the first of at most `length` tokens.
 
         Args:
             memory: of B sources.
             beams: K, rows to be written for each source.
             length: the room caches make, in tokens.
+            reordered: whether the rows of a source may be reordered.
         """
 
     @abc.abstractmethod

@@ -197,7 +197,9 @@ class ConvS2SDecoder(AutoregressiveDecoder):
             return ops.cast(self.output_layer(x), "float32")
         return self.embedding.logits(x)
 
-    def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:
+    def start(
+        self, memory: EncoderOutput, beams: int, length: int, reordered: bool = True
+    ) -> DecoderState:
         rows = ops.shape(memory.mask)[0] * beams
         cache = {c.name: c.empty(rows) for c in self.convolutions if c.kernel > 1}
         position = ops.convert_to_tensor(0, "int32")

@@ -151,12 +151,16 @@ class TransformerDecoder(AutoregressiveDecoder):
             return self.embedding.logits(x)
         return ops.cast(times(x, self.output_kernel), "float32")
 
-    def start(self, memory: EncoderOutput, beams: int, length: int) -> DecoderState:
+    def start(
+        self, memory: EncoderOutput, beams: int, length: int, reordered: bool = True
+    ) -> DecoderState:
         prepared = self._prepare(memory)
-        sources = ops.shape(memory.mask)[0]
-        writers = ops.full((sources * beams, length), NOBODY, dtype="int32")
+        rows = ops.shape(memory.mask)[0] * beams
+        relatives = beams if reordered else 1
+        writers = ops.full((rows, length), NOBODY, dtype="int32")
         history = tuple(
-            block.self_attention.empty(sources, length * beams) for block in self.blocks
+            block.self_attention.empty(rows // relatives, length * relatives)
+            for block in self.blocks
         )
         position = ops.convert_to_tensor(0, "int32")
         return DecoderState(writers, prepared, position, history)
@@ -164,13 +168,14 @@ class TransformerDecoder(AutoregressiveDecoder):
     def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         x = self._embed(tokens, state.position)
         memory = state.memory
-        writers, seen = _descent(state.cache, state.position, memory.mask)
-        place = state.position * ops.shape(seen)[1]
+        families = ops.shape(state.history[0].keys)[0]
+        writers, seen = _descent(state.cache, state.position, families)
+        slot = state.position * ops.shape(seen)[1]
         history = []
         for block, past, projected in zip(
             self.blocks, state.history, memory.projected, strict=True
         ):
-            x, past = block.step(x, past, place, seen, projected, memory.mask)
+            x, past = block.step(x, past, slot, seen, projected, memory.mask)
             history.append(past)
         x = self.normalization(x, None)
         return self._score(x), DecoderState(
@@ -184,28 +189,29 @@ class TransformerDecoder(AutoregressiveDecoder):
 
 
 def _descent(
-    writers: Tensor, position: Tensor, memory_mask: Tensor
+    writers: Tensor, position: Tensor, families: Tensor | int
 ) -> tuple[Tensor, Tensor]:
-    """What each of R = B·K rows descends from, once all have written at `position`.
+    """What each of R = F·K rows descends from, once all have written at `position`.
 
-    Position u of row k of a source lies at place u·K + k of its history. The rows of
-    a search that have an ancestor in common share what it wrote, and none of it is
-    moved when rows are reordered.
+    A family is the K rows that reordering may put in each other's place: those of a
+    source, or each row by itself. Position u of its row k lies in slot u·K + k of its
+    history. Rows that have an ancestor in common share what it wrote, and none of it
+    is moved when rows are reordered.
 
     Args:
-        writers: (R, U) int32 row of the source that wrote each position.
+        writers: (R, U) int32 row of the family that wrote each position.
         position: int32 scalar.
-        memory_mask: (B, T).
+        families: F.
 
     Returns:
-        The writers after, and the places each row sees, (B, K, U·K) bool.
+        The writers after, and the slots each row sees, (F, K, U·K) bool.
     """
-    sources, length = ops.shape(memory_mask)[0], ops.shape(writers)[1]
-    beams = ops.shape(writers)[0] // sources
-    row = ops.arange(beams, dtype="int32")
+    length = ops.shape(writers)[1]
+    size = ops.shape(writers)[0] // families
+    row = ops.arange(size, dtype="int32")
     here = ops.arange(length, dtype="int32")[None] == position
-    writers = ops.where(here, ops.tile(row, (sources,))[:, None], writers)
-    seen = ops.reshape(writers[..., None] == row, (sources, beams, length * beams))
+    writers = ops.where(here, ops.tile(row, (families,))[:, None], writers)
+    seen = ops.reshape(writers[..., None] == row, (families, size, length * size))
     return writers, seen
 
 
@@ -258,14 +264,23 @@ class DecoderBlock(TransformerBlock):
         self,
         x: Tensor,
         history: KeysValues,
-        place: Tensor,
+        slot: Tensor,
         seen: Tensor,
         memory: KeysValues,
         memory_mask: Tensor,
     ) -> tuple[Tensor, KeysValues]:
-        """(R, W) after one position `x` (R, W), and the history after it."""
+        """(R, W) after one position `x` (R, W), and the history after it.
+
+        Args:
+            x: of R rows.
+            history: as `SelfAttention.step` takes it, `slot` and `seen` too.
+            slot: int32 scalar.
+            seen: (F, K, P) bool.
+            memory: of B sources, as `CrossAttention.project` gives it.
+            memory_mask: (B, T) bool.
+        """
         y = self.around_self_attention.before(x, None)
-        y, history = self.self_attention.step(y, history, place, seen)
+        y, history = self.self_attention.step(y, history, slot, seen)
         x = self.around_self_attention.after(x, y)
         y = self.around_attention.before(x, None)
         x = self.around_attention.after(x, self.attention.step(y, memory, memory_mask))

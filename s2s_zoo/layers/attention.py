@@ -97,7 +97,7 @@ class MultiHeadAttention(ZooLayer):
         return ops.transpose(self._by_head(x), (0, 2, 1, 3))
 
     def _pair(self, keys: Tensor, values: Tensor) -> KeysValues:
-        """Of projections (B, T, W)."""
+        """(B, N, W/N, T) and (B, N, T, W/N) of projections (B, T, W)."""
         turned = ops.transpose(self._by_head(keys), (0, 2, 3, 1))
         return KeysValues(turned, self._split(values))
 
@@ -142,35 +142,34 @@ class SelfAttention(MultiHeadAttention):
         mixed, _ = self.attend(q, self._pair(k, v), allowed, training)
         return times(mixed, self.output_kernel)
 
-    def empty(self, sources: Tensor | int, places: Tensor | int) -> KeysValues:
-        """Room for what is written at so many `places` of each of the `sources`."""
+    def empty(self, families: Tensor | int, slots: Tensor | int) -> KeysValues:
+        """Room for keys (F, N, W/N, P) and values (F, N, P, W/N) of P `slots`."""
         size, dtype = self.width // self.heads, self.compute_dtype
         return KeysValues(
-            ops.zeros((sources, self.heads, size, places), dtype),
-            ops.zeros((sources, self.heads, places, size), dtype),
+            ops.zeros((families, self.heads, size, slots), dtype),
+            ops.zeros((families, self.heads, slots, size), dtype),
         )
 
     def step(
-        self, inputs: Tensor, history: KeysValues, place: Tensor, seen: Tensor
+        self, inputs: Tensor, history: KeysValues, slot: Tensor, seen: Tensor
     ) -> tuple[Tensor, KeysValues]:
-        """One position of K rows of each of B sources, R = B·K.
+        """One position of the K rows of each of F families, R = F·K.
 
         Args:
             inputs: (R, D).
-            history: what the rows of a source have written, of P places.
-            place: int32 scalar, the first of the K places in it to write to.
-            seen: (B, K, P) bool, the places a row looks at.
+            history: what the rows of a family have written, in P slots.
+            slot: int32 scalar, the first of the K slots to write to.
+            seen: (F, K, P) bool, the slots a row looks at.
 
         Returns:
             (R, W), and the history after.
         """
-        sources = ops.shape(seen)[0]
-        grouped = ops.reshape(inputs, (sources, -1, inputs.shape[-1]))
+        grouped = ops.reshape(inputs, (-1, ops.shape(seen)[1], inputs.shape[-1]))
         q, k, v = ops.split(times(grouped, self.projection), 3, axis=-1)
         new = self._pair(k, v)
         history = KeysValues(
-            ops.slice_update(history.keys, (0, 0, 0, place), new.keys),
-            ops.slice_update(history.values, (0, 0, place, 0), new.values),
+            ops.slice_update(history.keys, (0, 0, 0, slot), new.keys),
+            ops.slice_update(history.values, (0, 0, slot, 0), new.values),
         )
         mixed, _ = self.attend(q, history, seen)
         return ops.reshape(times(mixed, self.output_kernel), (-1, self.width)), history
@@ -203,7 +202,7 @@ class CrossAttention(MultiHeadAttention):
         return times(mixed, self.output_kernel), weights
 
     def project(self, keys: Tensor, values: Tensor) -> KeysValues:
-        """What is attended to of a memory (B, T, D)."""
+        """What is attended to of `keys` and `values` (B, T, D) of a memory."""
         return self._pair(times(keys, self.keys), times(values, self.values))
 
     def step(self, inputs: Tensor, memory: KeysValues, mask: Tensor) -> Tensor:

@@ -33,7 +33,9 @@ def generate_tokens(
     size = options.size(ops.shape(inputs["source"])[1])
     if prefix is not None:
         size = size + ops.shape(prefix)[1]
-    state = model.decoder.start(memory, options.rows, size + 1)
+    state = model.decoder.start(
+        memory, options.rows, size + 1, reordered=not options.samples
+    )
     found = search(
         model.decoder.step,
         state,

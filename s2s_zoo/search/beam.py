@@ -1,12 +1,19 @@
 """Beam search over the steps of a decoder."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
 
 from s2s_zoo.search.loop import Loop, while_loop
-from s2s_zoo.search.result import SearchResult, Step, carried, penalty, resumed
+from s2s_zoo.search.result import (
+    Reached,
+    SearchResult,
+    Step,
+    carried,
+    penalty,
+    resumed,
+)
 from s2s_zoo.search.rules import Rules
 from s2s_zoo.search.selection import largest
 from s2s_zoo.typing import DecoderState, Tensor
@@ -109,11 +116,11 @@ class _BeamSearch:
 
     def run(self, loop: Loop) -> SearchResult:
         first = ops.zeros((), dtype="int32")
-        _, _, ended, *_ = loop(
+        _, _, ended, _ = loop(
             lambda _, __, alive, *___: ops.any(alive.log_probabilities > IMPOSSIBLE),
-            lambda fixed, *reached: self.given(*fixed).advance(*reached),
+            lambda fixed, *values: self.given(*fixed).advance(*values),
             (self.state, self.rules),
-            (first, self.alive(), self.ended(), *carried(self.state)),
+            (first, self.alive(), self.ended(), carried(self.state)),
         )
         exists = ended.scores > IMPOSSIBLE
         by_itself = ended.lengths < self.rules.longest[:, None]
@@ -152,20 +159,16 @@ class _BeamSearch:
         )
 
     def advance(
-        self,
-        place: Tensor,
-        alive: _Alive,
-        ended: _Ended,
-        *reached: Any,
-    ) -> tuple[Tensor, _Alive, _Ended, Tensor, list[Tensor], list[Tensor]]:
+        self, place: Tensor, alive: _Alive, ended: _Ended, reached: Reached
+    ) -> tuple[Tensor, _Alive, _Ended, Reached]:
         """Every text by one token."""
-        logits, state = self.step(alive.last, resumed(self.state, *reached))
+        logits, state = self.step(alive.last, resumed(self.state, reached))
         candidates = self.candidates(ops.stop_gradient(logits), alive, place)
         ended = self.end(candidates, alive, ended, place)
         alive, rows = self.go_on(candidates, alive, ended, place)
-        position, cache, history = carried(state)
-        cache = [ops.take(tensor, rows, axis=0) for tensor in cache]
-        return place + 1, alive, ended, position, cache, history
+        after = carried(state)
+        cache = [ops.take(tensor, rows, axis=0) for tensor in after.cache]
+        return place + 1, alive, ended, after._replace(cache=cache)
 
     def candidates(self, logits: Tensor, alive: _Alive, place: Tensor) -> _Candidates:
         """The best of the continuations of all texts of a source.

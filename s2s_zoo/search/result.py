@@ -32,24 +32,30 @@ class SearchResult(NamedTuple):
     finished: Tensor
 
 
-def carried(state: DecoderState) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-    """What a loop takes from one step to the next: position, cache and history."""
+class Reached(NamedTuple):
+    """What a loop takes of a state from one step to the next."""
+
+    position: Tensor
+    cache: list[Tensor]
+    history: list[Tensor]
+
+
+def carried(state: DecoderState) -> Reached:
+    """The part of `state` that steps change."""
     cache, history = (
         [ops.stop_gradient(tensor) for tensor in keras.tree.flatten(part)]
         for part in (state.cache, state.history)
     )
-    return ops.cast(state.position, "int32"), cache, history
+    return Reached(ops.cast(state.position, "int32"), cache, history)
 
 
-def resumed(
-    state: DecoderState, position: Tensor, cache: list[Tensor], history: list[Tensor]
-) -> DecoderState:
+def resumed(state: DecoderState, reached: Reached) -> DecoderState:
     """The state a loop has reached that set out from `state`."""
     return DecoderState(
-        keras.tree.pack_sequence_as(state.cache, cache),
+        keras.tree.pack_sequence_as(state.cache, reached.cache),
         state.memory,
-        position,
-        keras.tree.pack_sequence_as(state.history, history),
+        reached.position,
+        keras.tree.pack_sequence_as(state.history, reached.history),
     )
 
 

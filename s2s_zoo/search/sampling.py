@@ -7,7 +7,14 @@ import keras
 from keras import ops
 
 from s2s_zoo.search.loop import Loop, while_loop
-from s2s_zoo.search.result import SearchResult, Step, carried, penalty, resumed
+from s2s_zoo.search.result import (
+    Reached,
+    SearchResult,
+    Step,
+    carried,
+    penalty,
+    resumed,
+)
 from s2s_zoo.search.rules import Rules
 from s2s_zoo.search.threefry import threefry, uniform
 from s2s_zoo.typing import DecoderState, Tensor
@@ -119,23 +126,23 @@ def _write(
         fixed: tuple[DecoderState, Rules, Any],
         place: Tensor,
         texts: _Texts,
-        *reached: Any,
-    ) -> tuple[Tensor, _Texts, Tensor, list[Tensor], list[Tensor]]:
+        reached: Reached,
+    ) -> tuple[Tensor, _Texts, Reached]:
         state, rules, lot = fixed
-        logits, after = step(texts.last, resumed(state, *reached))
+        logits, after = step(texts.last, resumed(state, reached))
         logits = ops.stop_gradient(logits)
         forced, may_end = rules.at(place, count)
         chosen = choose(_allowed(logits, may_end, rules.forbidden), place, lot)
         texts = _append(texts, ops.where(forced < 0, chosen, forced), logits, place)
-        return place + 1, texts, *carried(after)
+        return place + 1, texts, carried(after)
 
     rows = ops.shape(rules.longest)[0] * count
     first = ops.zeros((), dtype="int32")
-    _, texts, *_ = loop(
-        lambda _, __, texts, *___: ops.any(~texts.ended),
+    _, texts, _ = loop(
+        lambda _, __, texts, ___: ops.any(~texts.ended),
         advance,
         (state, rules, lot),
-        (first, _no_texts(rows, rules.size), *carried(state)),
+        (first, _no_texts(rows, rules.size), carried(state)),
     )
     return _result(texts, rules, count, length_penalty)
 

@@ -57,25 +57,36 @@ def numbers(function, *arguments):
     return keras.tree.map_structure(ops.convert_to_numpy, found)
 
 
-def test_stepping_gives_what_teacher_forcing_gives(model):
+@pytest.mark.parametrize("reordered", [True, False])
+def test_stepping_gives_what_teacher_forcing_gives(model, reordered):
+    """Every row of a source another text."""
     model, inputs = model
-    target = inputs["target"]
-
-    def forced(inputs):
-        return model(inputs, training=False)["logits"]
+    sources, size = inputs["target"].shape
+    texts = np.random.default_rng(4).integers(4, 11, (sources, BEAMS, size))
+    texts = texts.astype("int32")
 
     def stepped(inputs):
         memory = model.encode(inputs, training=False)
-        state = model.decoder.start(memory, BEAMS, target.shape[1])
-        read = np.repeat(np.insert(target, 0, START, axis=1), BEAMS, axis=0)
+        state = model.decoder.start(memory, BEAMS, size, reordered)
+        read = np.insert(texts.reshape(-1, size), 0, START, axis=1)
         logits = []
-        for u in range(target.shape[1]):
+        for u in range(size):
             scores, state = model.decoder.step(ops.convert_to_tensor(read[:, u]), state)
             logits.append(scores)
         return ops.stack(logits, axis=1)
 
-    expected = np.repeat(numbers(forced, inputs), BEAMS, axis=0)
+    expected = forced_beams(model, inputs, texts).reshape(sources * BEAMS, size, -1)
     np.testing.assert_allclose(numbers(stepped, inputs), expected, atol=2e-5, rtol=1e-5)
+
+
+def forced_beams(model, inputs, texts):
+    """(B, K, U, V) logits of teacher forcing for `texts` (B, K, U)."""
+
+    def forced(inputs, target):
+        return model(inputs | {"target": target}, training=False)["logits"]
+
+    each = texts.transpose(1, 0, 2)
+    return np.stack([numbers(forced, inputs, target) for target in each], axis=1)
 
 
 def test_rows_go_on_from_the_rows_they_descend_from(model):
@@ -102,13 +113,9 @@ def test_rows_go_on_from_the_rows_they_descend_from(model):
     for order, following in zip(parents, drawn, strict=True):
         texts = np.concatenate([texts[order], following[:, None]], axis=1)
 
-    def forced(inputs, target):
-        return model(inputs | {"target": target}, training=False)["logits"][:, -1]
-
     after = np.pad(texts, ((0, 0), (0, 1)), constant_values=4)
-    each = after.reshape(sources, BEAMS, -1).transpose(1, 0, 2)
-    expected = np.stack([numbers(forced, inputs, target) for target in each], axis=1)
-    expected = expected.reshape(sources * BEAMS, -1)
+    expected = forced_beams(model, inputs, after.reshape(sources, BEAMS, -1))
+    expected = expected[:, :, -1].reshape(sources * BEAMS, -1)
     np.testing.assert_allclose(numbers(stepped, inputs), expected, atol=2e-5, rtol=1e-5)
 
 
