@@ -76,7 +76,8 @@ def test_stepping_gives_what_teacher_forcing_gives(model, reordered):
         return ops.stack(logits, axis=1)
 
     expected = forced_beams(model, inputs, texts).reshape(sources * BEAMS, size, -1)
-    np.testing.assert_allclose(numbers(stepped, inputs), expected, atol=2e-5, rtol=1e-5)
+    rounding = 1e-5 * np.abs(expected).max()  # batch normalization gives logits of 50
+    np.testing.assert_allclose(numbers(stepped, inputs), expected, 0, rounding)
 
 
 def forced_beams(model, inputs, texts):
