@@ -56,9 +56,9 @@ class CompiledLoop:
         import torch
 
         with torch.no_grad():
-            given = _tensors(fixed)
-            values, again = _tensors(carried), condition(fixed, *carried)
-            step = self._step(condition, body, fixed, carried)
+            given, values = _tensors(fixed), _tensors(carried)
+            step = self._step(condition, body, (fixed, carried), [*given, *values])
+            again = condition(fixed, *carried)
             while again:
                 again, *values = step(*given, *values)
         return keras.tree.pack_sequence_as(carried, values)
@@ -67,18 +67,17 @@ class CompiledLoop:
         self,
         condition: Callable[..., Any],
         body: Callable[..., Any],
-        fixed: Any,
-        carried: tuple[Any, ...],
+        trees: tuple[Any, tuple[Any, ...]],
+        flat: list[Any],
     ) -> Callable[..., Any]:
-        """The step for these shapes, of flat tensors."""
+        """The step for the shapes of the `flat` tensors of the `trees`, of such."""
         import torch
 
-        flat = _tensors((fixed, carried))
         key = tuple((value.shape, value.dtype) for value in flat)
         if key not in self._steps:
 
             def step(*values: Any) -> list[Any]:
-                constant, before = _filled((fixed, carried), values)
+                constant, before = _filled(trees, values)
                 after = body(constant, *before)
                 return [condition(constant, *after), *_tensors(after)]
 
