@@ -9,8 +9,8 @@
 zoo with the recipe's optimizer, plain PyTorch as torch.nn.Transformer (pre-norm, one
 table for source, target and softmax, Adam, label smoothing).
 --decode: beam search with the same weights by the zoo and by CTranslate2 in float32 on
-as many threads as there are cores; `--backends torch-compiled` compiles the steps of
-the search, `torch` does not. Without a run the weights are random and every text has as
+as many threads as there are cores; `--backends torch-compiled` compiles the
+search, `torch` does not. Without a run the weights are random and every text has as
 many tokens, so that both do the same work.
 --agree: how many lines the run and its CTranslate2 export translate alike.
 --length: the time for texts of 16 to 128 tokens, and the exponent with which it grows.

@@ -10,16 +10,18 @@ import keras
 from s2s_zoo.errors import UserError
 
 COMPILERS = ("g++", "clang++", "cl")
+INDUCTOR = {"realize_opcount_threshold": 8}
+"""What takes eight operations is computed once, not wherever it is read."""
 
 
 class CompiledLoop:
-    """Runs a loop whose step is one function that `torch.compile` made.
+    """Runs a loop as one function that `torch.compile` made.
 
     One is made for each shape of what the loop is given: in seconds when PyTorch has
-    it on disk, in half a minute when not. The step is traced first, since what
-    `torch.compile` reads of Keras layers it reads for minutes. It must do the same
-    whenever it is given tensors of the same shapes; of what else it reads only the
-    values of weights may change.
+    it on disk, in half a minute when not. Condition and body are traced first, since
+    what `torch.compile` reads of Keras layers it reads for minutes. They must do the
+    same whenever they are given tensors of the same shapes; of what else they read
+    only the values of weights may change.
 
     Args:
         backend: of `torch.compile`.
@@ -32,11 +34,11 @@ class CompiledLoop:
         if backend == "inductor":
             _require_compiler()
         self.backend = backend
-        self._steps: dict[Any, Callable[..., Any]] = {}
+        self._functions: dict[Any, Callable[..., Any]] = {}
 
     def __len__(self) -> int:
-        """Steps made so far."""
-        return len(self._steps)
+        """Functions made so far."""
+        return len(self._functions)
 
     def __call__(
         self,
@@ -55,37 +57,38 @@ class CompiledLoop:
         """
         import torch
 
+        given = (carried, fixed)
         with torch.no_grad():
-            given, values = _tensors(fixed), _tensors(carried)
-            step = self._step(condition, body, (fixed, carried), [*given, *values])
-            again = condition(fixed, *carried)
-            while again:
-                again, *values = step(*given, *values)
-        return keras.tree.pack_sequence_as(carried, values)
+            values = _tensors(given)
+            key = tuple((value.shape, value.dtype) for value in values)
+            if key not in self._functions:
+                self._functions[key] = self._compiled(condition, body, given, values)
+            return keras.tree.pack_sequence_as(carried, self._functions[key](*values))
 
-    def _step(
+    def _compiled(
         self,
         condition: Callable[..., Any],
         body: Callable[..., Any],
-        trees: tuple[Any, tuple[Any, ...]],
-        flat: list[Any],
+        given: tuple[tuple[Any, ...], Any],
+        values: list[Any],
     ) -> Callable[..., Any]:
-        """The step for the shapes of the `flat` tensors of the `trees`, of such."""
+        """The loop for tensors like `values`, which are those of `given`."""
         import torch
 
-        key = tuple((value.shape, value.dtype) for value in flat)
-        if key not in self._steps:
+        def holds(*values: Any) -> Any:
+            carried, fixed = _filled(given, values)
+            return condition(fixed, *carried).clone()
 
-            def step(*values: Any) -> list[Any]:
-                constant, before = _filled(trees, values)
-                after = body(constant, *before)
-                return [condition(constant, *after), *_tensors(after)]
+        def after(*values: Any) -> tuple[Any, ...]:
+            carried, fixed = _filled(given, values)
+            return tuple(map(_copy, keras.tree.flatten(body(fixed, *carried))))
 
-            traced = _traced(step, flat)
-            self._steps[key] = torch.compile(
-                traced, backend=self.backend, dynamic=False
-            )
-        return self._steps[key]
+        count = len(keras.tree.flatten(given[0]))
+        loop = _while(_traced(holds, values), _traced(after, values), count, values)
+        options = INDUCTOR if self.backend == "inductor" else None
+        return torch.compile(
+            loop, backend=self.backend, options=options, dynamic=False, fullgraph=True
+        )
 
 
 def _require_compiler() -> None:
@@ -106,10 +109,33 @@ def _traced(function: Callable[..., Any], values: list[Any]) -> Any:
     return graph
 
 
+def _while(condition: Any, body: Any, count: int, values: list[Any]) -> Any:
+    """A loop of graphs as a graph, in which the first `count` of `values` change."""
+    import torch
+
+    graph = torch.fx.Graph()
+    names = [graph.placeholder(f"value_{i}") for i in range(len(values))]
+    parts = (graph.get_attr("condition"), graph.get_attr("body"))
+    inputs = (tuple(names[:count]), tuple(names[count:]))
+    graph.output(graph.call_function(torch.ops.higher_order.while_loop, parts + inputs))
+    return torch.fx.GraphModule({"condition": condition, "body": body}, graph)
+
+
 def _tensors(tree: Any) -> list[Any]:
-    """The tensors of a tree, each an object of its own: tracing goes by those."""
-    found = filter(keras.ops.is_tensor, keras.tree.flatten(tree))
-    return [tensor.detach().contiguous() for tensor in found]
+    """The tensors of a tree, each in memory of its own."""
+    found, places = [], set()
+    for tensor in filter(keras.ops.is_tensor, keras.tree.flatten(tree)):
+        own = tensor.detach().contiguous()
+        place = own.untyped_storage().data_ptr()
+        found.append(_copy(own) if place in places else own)
+        places.add(place)
+    return found
+
+
+def _copy(tensor: Any) -> Any:
+    import torch
+
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _filled(tree: Any, values: tuple[Any, ...]) -> Any:

@@ -63,7 +63,7 @@ class Seq2Seq(keras.Model):
                 self.compile_search()
 
     def compile_search(self) -> None:
-        """Compile searches on PyTorch as well, a step for each shape of batch.
+        """Compile searches on PyTorch as well, a loop for each shape of batch.
 
         The other backends always do. It is worth its seconds where many batches
         have the same shape.
