@@ -11,16 +11,21 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 class Contestant:
-    """A process of the same script, started with `arguments`, that steps when asked."""
+    """A process of the same script, started with `arguments`, that steps when asked.
+
+    Frameworks choose how their threads wait: what the environment says of OpenMP would
+    favour some of them.
+    """
 
     def __init__(self, script: str, arguments: Sequence[str], **environment: str):
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
         self.process = subprocess.Popen(
             [sys.executable, script, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if "DEBUG" in os.environ else subprocess.DEVNULL,
             text=True,
-            env={**os.environ, **QUIET, **environment},
+            env={**inherited, **QUIET, **environment},
         )
         self.seconds: list[float] = []
         if self.process.stdout.readline() != "ready\n":

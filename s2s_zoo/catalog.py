@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -216,8 +217,8 @@ SETTABLE = ("task", "features", "augmentation", "encoder", "decoder", "recipe")
 
 def register_preset(preset: Preset) -> Preset:
     """Make a preset known by its name."""
-    frame = inspect.stack()[1]
-    return PRESETS.register(preset.name, preset, origin=frame.filename)
+    caller = sys._getframe(1)
+    return PRESETS.register(preset.name, preset, origin=caller.f_code.co_filename)
 
 
 def list_presets() -> list[str]:
