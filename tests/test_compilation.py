@@ -1,16 +1,21 @@
 """The loop that PyTorch compiles, against Python's."""
 
 import os
+import re
 import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.compilation import CompiledLoop
+from s2s_zoo.compilation import COMPILERS, CompiledLoop
 from s2s_zoo.errors import UserError
+from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.search.loop import while_loop
 from s2s_zoo.search.options import Search
 
 pytestmark = pytest.mark.skipif(
@@ -57,7 +62,9 @@ def collatz(number):
         pytest.param(
             "inductor",
             marks=pytest.mark.skipif(
-                not (os.environ.get("CXX") or shutil.which("g++")),
+                not shutil.which(
+                    os.environ.get("CXX") or COMPILERS.get(sys.platform, "g++")
+                ),
                 reason="no C++ compiler",
             ),
         ),
@@ -92,20 +99,77 @@ def test_the_same_tensor_carried_twice_parts():
     assert [int(value) for value in carried] == [55, 34]  # Fibonacci
 
 
-def test_another_search_is_compiled_anew():
-    model = PRESETS.get("reversal_rr").scaled().build()
+def test_a_plain_value_is_part_of_what_is_compiled():
+    def body(step, number):
+        return (number + step,)
+
+    loop, zero = CompiledLoop("eager"), ops.zeros((), dtype="int32")
+    for step, last in ((3, 12), (4, 12), (7, 14), (3, 12)):
+        (number,) = loop(lambda _, number: number < 10, body, step, (zero,))
+        assert int(number) == last
+    assert len(loop) == 3
+
+
+def test_a_row_cut_from_a_table():
+    def body(_, row):
+        return (row + 1,)
+
+    table = ops.convert_to_tensor(np.arange(16, dtype="int32").reshape(4, 4))
+    (row,) = CompiledLoop("eager")(
+        lambda _, row: ops.all(row < 9), body, (), (table[:1, :3],)
+    )
+    assert ops.convert_to_numpy(row).tolist() == [[7, 8, 9]]
+
+
+def test_threads_take_turns():
+    loop = CompiledLoop("eager")
+
+    def steps(size):
+        return Collatz().run(loop, [27, *range(1, size)])
+
+    sizes = [2, 3, 4, 5] * 2
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(steps, sizes))
+    assert found == [[collatz(n) for n in (27, *range(1, size))] for size in sizes]
+
+
+def test_searches_with_other_options_share_a_loop():
+    model = PRESETS.get("transformer_tiny").scaled().build()
+    source = np.array([[5, 6, 7, 1], [8, 9, 1, 0]], "int32")
+    batch = {"source": source, "source_lengths": np.array([4, 3], "int32")}
+    batch["prefix"] = np.array([[7, 6], [5, -1]], "int32")
+    batch = {name: ops.convert_to_tensor(array) for name, array in batch.items()}
+    ways = [
+        Search(beam=2, length_penalty=0.0),
+        Search(beam=2, length_penalty=2.0),
+        Search(beam=1),
+        Search(temperature=1.0, n_best=3),
+        Search(temperature=0.7, n_best=3, top_k=4),
+    ]
+    expected = [written(generate_tokens(model, batch, way)) for way in ways]
+    model.loop = CompiledLoop("eager")
+    for _ in range(2):
+        for way, (tokens, scores) in zip(ways, expected, strict=True):
+            found, their_scores = written(generate_tokens(model, batch, way))
+            np.testing.assert_array_equal(found, tokens)
+            np.testing.assert_allclose(their_scores, scores, rtol=1e-5)
+    assert len(model.loop) == len(ways)
+
+
+def written(result):
+    return [ops.convert_to_numpy(result[name]) for name in ("tokens", "scores")]
+
+
+def test_without_a_search_there_is_nothing_to_compile(monkeypatch):
+    monkeypatch.setenv("CXX", "none")
+    model = PRESETS.get("deepspeech2_toy").scaled().build()
     model.compile_search()
-    before = model.loop
-    assert isinstance(before, CompiledLoop)
-    model.search_with(model.search)
-    assert model.loop is before
-    model.search_with(Search(beam=2))
-    assert isinstance(model.loop, CompiledLoop)
-    assert model.loop is not before
+    assert model.loop is while_loop
 
 
-def test_no_compiler(monkeypatch):
-    monkeypatch.setenv("PATH", "")
-    monkeypatch.delenv("CXX", raising=False)
-    with pytest.raises(UserError, match=r"C\+\+ compiler.*no g\+\+ or clang\+\+ or cl"):
+@pytest.mark.parametrize("name", ["g++", "clang++"])
+def test_no_compiler(monkeypatch, tmp_path, name):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", name)
+    with pytest.raises(UserError, match=rf"C\+\+ compiler.*no {re.escape(name)}"):
         CompiledLoop()

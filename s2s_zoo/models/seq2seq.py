@@ -59,19 +59,17 @@ class Seq2Seq(keras.Model):
         if options != self.search:
             self.search = options
             self.predict_function = None
-            if self.loop is not while_loop:
-                self.compile_search()
 
     def compile_search(self) -> None:
-        """Compile searches on PyTorch as well, a loop for each shape of batch.
+        """Compile searches on PyTorch, a loop for each shape of batch.
 
-        The other backends always do. It is worth its seconds where many batches
-        have the same shape.
+        It is worth its seconds where many batches have the same shape. The other
+        backends always compile them; without a search there is nothing to compile.
 
         Raises:
             UserError: PyTorch finds no C++ compiler.
         """
-        if keras.backend.backend() == "torch":
+        if keras.backend.backend() == "torch" and self.autoregressive:
             self.loop = CompiledLoop()
 
     def build(self, input_shape: Any = None) -> None:

@@ -1,7 +1,7 @@
 """Beam search over the steps of a decoder."""
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -116,12 +116,8 @@ class _BeamSearch:
 
     def run(self, loop: Loop) -> SearchResult:
         first = ops.zeros((), dtype="int32")
-        _, _, ended, _ = loop(
-            lambda _, __, alive, *___: ops.any(alive.log_probabilities > IMPOSSIBLE),
-            lambda fixed, *values: self.given(*fixed).advance(*values),
-            (self.state, self.rules),
-            (first, self.alive(), self.ended(), carried(self.state)),
-        )
+        start = (first, self.alive(), self.ended(), carried(self.state))
+        _, _, ended, _ = loop(_goes_on, _advance, vars(self), start)
         exists = ended.scores > IMPOSSIBLE
         by_itself = ended.lengths < self.rules.longest[:, None]
         return SearchResult(
@@ -131,10 +127,6 @@ class _BeamSearch:
             log_probabilities=ended.log_probabilities,
             finished=ops.logical_and(exists, by_itself),
         )
-
-    def given(self, state: DecoderState, rules: Rules) -> "_BeamSearch":
-        """The same search from tensors that stand for its own."""
-        return replace(self, state=state, rules=rules)
 
     def alive(self) -> _Alive:
         """One text of each source, without a token."""
@@ -272,6 +264,14 @@ class _BeamSearch:
         """Rows of (B·count, ...) for the `index` (B, ·) of a row of each source."""
         first = ops.arange(self.batch, dtype="int32")[:, None] * count
         return ops.reshape(index + first, (-1,))
+
+
+def _goes_on(fixed: dict[str, Any], place: Tensor, alive: _Alive, *_: Any) -> Tensor:
+    return ops.any(alive.log_probabilities > IMPOSSIBLE)
+
+
+def _advance(fixed: dict[str, Any], *carried: Any) -> tuple[Any, ...]:
+    return _BeamSearch(**fixed).advance(*carried)
 
 
 def _is_one_of(tokens: Tensor, ids: set[int]) -> Tensor:

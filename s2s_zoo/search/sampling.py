@@ -1,6 +1,7 @@
 """Texts written token by token without looking back: the likeliest, or drawn."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import keras
@@ -23,8 +24,8 @@ from s2s_zoo.vocabulary import END, START
 BLOCK = 128
 HALVINGS = 24
 
-Choose: TypeAlias = Callable[[Tensor, Tensor, Any], Tensor]
-"""Tokens (R,) int32 from logits (R, V), -inf where forbidden, at a place by lot."""
+Choose: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Tokens (R,) int32 from logits (R, V), -inf where forbidden, at a place by noise."""
 
 
 def greedy(
@@ -48,7 +49,7 @@ def greedy(
     Returns:
         One text of each source.
     """
-    return _write(step, state, rules, 1, length_penalty, _likeliest, None, loop)
+    return _Writing(step, state, rules, 1, _likeliest, None).run(length_penalty, loop)
 
 
 def sample(
@@ -92,13 +93,10 @@ def sample(
     """
     if keys is None:
         keys = ops.arange(ops.shape(rules.longest)[0], dtype="int32")
-    numbers = _numbers(seed, keys, samples, rules.size + 1)
-
-    def choose(logits: Tensor, place: Tensor, lot: Tensor) -> Tensor:
-        here = ops.take(lot, place, axis=1)
-        return _draw(logits, here, temperature, top_k, top_p)
-
-    return _write(step, state, rules, samples, length_penalty, choose, numbers, loop)
+    noise = _noise(seed, keys, samples, rules.size + 1)
+    draw = _Draw(temperature, top_k, top_p)
+    writing = _Writing(step, state, rules, samples, draw, noise)
+    return writing.run(length_penalty, loop)
 
 
 class _Texts(NamedTuple):
@@ -110,41 +108,44 @@ class _Texts(NamedTuple):
     ended: Tensor  # (R,) bool
 
 
-def _write(
-    step: Step,
-    state: DecoderState,
-    rules: Rules,
-    count: int,
-    length_penalty: float,
-    choose: Choose,
-    lot: Tensor | None,
-    loop: Loop,
-) -> SearchResult:
-    """`count` texts of each source with the tokens that `choose` gives."""
+@dataclass(frozen=True, eq=False)
+class _Writing:
+    """What stays the same from the first to the last token."""
+
+    step: Step
+    state: DecoderState
+    rules: Rules
+    count: int  # texts of each source
+    choose: Choose
+    noise: Tensor | None  # (R, size + 1, 2)
+
+    def run(self, length_penalty: float, loop: Loop) -> SearchResult:
+        rules = self.rules
+        rows = ops.shape(rules.longest)[0] * self.count
+        first = ops.zeros((), dtype="int32")
+        start = (first, _no_texts(rows, rules.size), carried(self.state))
+        _, texts, _ = loop(_goes_on, _advance, vars(self), start)
+        return _result(texts, rules, self.count, length_penalty)
 
     def advance(
-        fixed: tuple[DecoderState, Rules, Any],
-        place: Tensor,
-        texts: _Texts,
-        reached: Reached,
+        self, place: Tensor, texts: _Texts, reached: Reached
     ) -> tuple[Tensor, _Texts, Reached]:
-        state, rules, lot = fixed
-        logits, after = step(texts.last, resumed(state, reached))
+        """Every text by one token."""
+        logits, after = self.step(texts.last, resumed(self.state, reached))
         logits = ops.stop_gradient(logits)
-        forced, may_end = rules.at(place, count)
-        chosen = choose(_allowed(logits, may_end, rules.forbidden), place, lot)
+        forced, may_end = self.rules.at(place, self.count)
+        allowed = _allowed(logits, may_end, self.rules.forbidden)
+        chosen = self.choose(allowed, place, self.noise)
         texts = _append(texts, ops.where(forced < 0, chosen, forced), logits, place)
         return place + 1, texts, carried(after)
 
-    rows = ops.shape(rules.longest)[0] * count
-    first = ops.zeros((), dtype="int32")
-    _, texts, _ = loop(
-        lambda _, __, texts, ___: ops.any(~texts.ended),
-        advance,
-        (state, rules, lot),
-        (first, _no_texts(rows, rules.size), carried(state)),
-    )
-    return _result(texts, rules, count, length_penalty)
+
+def _goes_on(fixed: dict[str, Any], place: Tensor, texts: _Texts, *_: Any) -> Tensor:
+    return ops.any(~texts.ended)
+
+
+def _advance(fixed: dict[str, Any], *carried: Any) -> tuple[Any, ...]:
+    return _Writing(**fixed).advance(*carried)
 
 
 def _no_texts(rows: Tensor | int, size: Tensor | int) -> _Texts:
@@ -205,7 +206,7 @@ def _result(
     )
 
 
-def _likeliest(logits: Tensor, place: Tensor, lot: None) -> Tensor:
+def _likeliest(logits: Tensor, place: Tensor, noise: None) -> Tensor:
     """The first of the likeliest tokens; XLA's argmax takes several times as long."""
     size = logits.shape[-1]
     best = logits >= ops.max(logits, axis=-1, keepdims=True)
@@ -213,7 +214,7 @@ def _likeliest(logits: Tensor, place: Tensor, lot: None) -> Tensor:
     return ops.min(ops.where(best, token, size - 1), axis=-1)
 
 
-def _numbers(
+def _noise(
     seed: int | Tensor, keys: Tensor, samples: int, places: Tensor | int
 ) -> Tensor:
     """(R, places, 2) float32 random numbers in (0, 1]."""
@@ -225,22 +226,26 @@ def _numbers(
     return ops.reshape(uniform(words), (-1, places, 2))
 
 
-def _draw(
-    logits: Tensor, numbers: Tensor, temperature: float, top_k: int, top_p: float
-) -> Tensor:
-    """Tokens (R,) int32 for `numbers` (R, 2) in (0, 1]."""
-    size = logits.shape[-1]
-    tokens = None
-    if 0 < top_k < size:
-        logits, tokens = ops.top_k(logits, top_k)
-    best = ops.max(logits, axis=-1, keepdims=True)
-    weight = ops.exp((logits - best) / temperature)
-    if top_p < 1:
-        weight = _nucleus(weight, top_p)
-    chosen = _pick(weight, numbers)
-    if tokens is not None:
-        chosen = ops.take_along_axis(tokens, chosen[:, None], axis=1)[:, 0]
-    return ops.cast(chosen, "int32")
+@dataclass(frozen=True)
+class _Draw:
+    """Draws tokens by their probabilities."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+
+    def __call__(self, logits: Tensor, place: Tensor, noise: Tensor) -> Tensor:
+        tokens = None
+        if 0 < self.top_k < logits.shape[-1]:
+            logits, tokens = ops.top_k(logits, self.top_k)
+        best = ops.max(logits, axis=-1, keepdims=True)
+        weight = ops.exp((logits - best) / self.temperature)
+        if self.top_p < 1:
+            weight = _nucleus(weight, self.top_p)
+        chosen = _pick(weight, ops.take(noise, place, axis=1))
+        if tokens is not None:
+            chosen = ops.take_along_axis(tokens, chosen[:, None], axis=1)[:, 0]
+        return ops.cast(chosen, "int32")
 
 
 def _nucleus(weight: Tensor, top_p: float) -> Tensor:

@@ -197,20 +197,26 @@ def test_a_compiled_search_writes_the_same(model, monkeypatch):
     before = ops.convert_to_numpy(kernel).copy()
     model.search_with(Search(beam=2, n_best=2))
     loop = CompiledLoop("eager")
-    for factor in (1.0, -0.5):
-        kernel.assign(factor * before)
-        expected = [write(model, *batch) for batch in batches]
-        with monkeypatch.context() as patch:
-            patch.setattr(model, "loop", loop)
-            found = [write(model, *batch) for batch in batches]
-        for texts, same in zip(found, expected, strict=True):
-            for row, wanted in zip(texts, same, strict=True):
-                assert [t for t, _ in row] == [t for t, _ in wanted]
-                np.testing.assert_allclose(
-                    [s for _, s in row], [s for _, s in wanted], rtol=1e-5
-                )
-    kernel.assign(before)
+    try:
+        for factor in (1.0, -0.5):
+            kernel.assign(factor * before)
+            expected = [write(model, *batch) for batch in batches]
+            with monkeypatch.context() as patch:
+                patch.setattr(model, "loop", loop)
+                found = [write(model, *batch) for batch in batches]
+            for texts, same in zip(found, expected, strict=True):
+                assert_same_texts(texts, same)
+    finally:
+        kernel.assign(before)
     assert len(loop) == 1
+
+
+def assert_same_texts(texts, same):
+    for row, wanted in zip(texts, same, strict=True):
+        assert [tokens for tokens, _ in row] == [tokens for tokens, _ in wanted]
+        np.testing.assert_allclose(
+            [score for _, score in row], [score for _, score in wanted], rtol=1e-5
+        )
 
 
 def write(model, source, lengths):
