@@ -9,9 +9,9 @@
 zoo with the recipe's optimizer, plain PyTorch as torch.nn.Transformer (pre-norm, one
 table for source, target and softmax, Adam, label smoothing).
 --decode: beam search with the same weights by the zoo and by CTranslate2 in float32 on
-as many threads as there are cores; `--backends torch-compiled` compiles the
-search, `torch` does not. Without a run the weights are random and every text has as
-many tokens, so that both do the same work.
+as many threads as there are cores; `--backends tensorflow-compiled,torch-compiled`
+compile the search with XLA and with torch.compile. Without a run the weights are
+random and every text has as many tokens, so that both do the same work.
 --agree: how many lines the run and its CTranslate2 export translate alike.
 --length: the time for texts of 16 to 128 tokens, and the exponent with which it grows.
 
@@ -32,6 +32,7 @@ import numpy as np
 from turns import Contestant, race, serve
 
 BACKENDS = ("tensorflow", "jax", "torch")
+COMPILED = "-compiled"
 BATCHES = 4
 LENGTHS = (16, 32, 64, 128)
 PAD, END, FIRST = 0, 1, 4
@@ -205,7 +206,7 @@ def zoo_decoder(options, folder):
     data = list(sources(options, model))
     export(options, model, data, folder)
     model.search_with(search)
-    if options.contestant == "torch-compiled":
+    if options.contestant.endswith(COMPILED):
         model.compile_search()
 
     def step(i):
@@ -402,9 +403,10 @@ def start(names, arguments):
         name: Contestant(
             __file__,
             [*arguments, "--contestant", name],
-            KERAS_BACKEND=name if name in BACKENDS else "torch",
+            KERAS_BACKEND=backend if backend in BACKENDS else "torch",
         )
         for name in names
+        for backend in [name.removesuffix(COMPILED)]
     }
 
 

@@ -28,7 +28,7 @@ compiled = click.option(
     "--compile",
     "compiled",
     is_flag=True,
-    help="Compile searches on PyTorch too: for many batches.",
+    help="Compile searches by XLA or torch.compile: for many batches. JAX always does.",
 )
 run = click.argument("run", required=False, type=click.Path(file_okay=False))
 settings = click.option(

@@ -61,16 +61,22 @@ class Seq2Seq(keras.Model):
             self.predict_function = None
 
     def compile_search(self) -> None:
-        """Compile searches on PyTorch, a loop for each shape of batch.
+        """Compile searches for each shape of batch: with XLA, with `torch.compile`.
 
-        It is worth its seconds where many batches have the same shape. The other
-        backends always compile them; without a search there is nothing to compile.
+        It is worth its seconds where many batches have the same shape. JAX always
+        does; on TensorFlow it sets the `jit_compile` of the model. Without a search
+        there is nothing to compile.
 
         Raises:
             UserError: PyTorch finds no C++ compiler.
         """
-        if keras.backend.backend() == "torch" and self.autoregressive:
+        if not self.autoregressive:
+            return
+        if keras.backend.backend() == "torch":
             self.loop = CompiledLoop()
+        else:
+            self.jit_compile = True
+            self.predict_function = None
 
     def build(self, input_shape: Any = None) -> None:
         self.features.build((None, None), (None,))

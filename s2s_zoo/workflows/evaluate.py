@@ -29,7 +29,7 @@ def evaluate(
         split: of that corpus.
         outputs: TSV file for name, reference and output of every example.
         search: changes of the search, such as "beam=8,length_penalty=1".
-        compiled: compile searches on PyTorch too, `Seq2Seq.compile_search`.
+        compiled: compile searches, `Seq2Seq.compile_search`.
         budget: of a batch, in the units of the task; None is the task's choice.
         reporter: hears what happens.
 

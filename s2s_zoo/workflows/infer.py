@@ -25,7 +25,7 @@ def infer(
         inputs: files, or lines of text.
         output: file for one output a line.
         search: changes of the search, such as "beam=8,n_best=4".
-        compiled: compile searches on PyTorch too, `Seq2Seq.compile_search`.
+        compiled: compile searches, `Seq2Seq.compile_search`.
         plot: PNG of what the model makes of the first input.
 
     Raises:
