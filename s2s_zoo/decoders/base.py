@@ -52,7 +52,8 @@ class AutoregressiveDecoder(Decoder):
             memory: of B sources.
             beams: K, rows to be written for each source.
             length: the room caches make, in tokens.
-            reordered: whether the rows of a source may be reordered.
+            reordered: whether the search puts rows of a source in each other's place,
+                as beams are, so that they share what they have written.
         """
 
     @abc.abstractmethod
