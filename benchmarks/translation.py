@@ -143,11 +143,11 @@ def train(options):
 def decoding_model(options):
     """A model with pieces, and the search its texts are written with."""
     from s2s_zoo.models.seq2seq import Seq2Seq
-    from s2s_zoo.search.options import Search
+    from s2s_zoo.search.tokens import TokenSearch
 
     if options.run:
         model = Seq2Seq.from_preset(Path(options.run) / "preset", load_weights=True)
-        search = Search.parse(options.search, model.task.search)
+        search = TokenSearch().parse(options.search, model.task.search)
         model.task = dataclasses.replace(model.task, search=search)
         return model, search
     from s2s_zoo.vocabulary import SPECIAL_PIECES

@@ -52,7 +52,7 @@ def command(
         rows = [dataclasses.asdict(timing) for timing in timings]
         options.print_json({"preset": preset, "precisions": rows})
         return
-    unit = PRESETS.get(preset).task.speed[1].strip()
+    unit = PRESETS.get(preset).task.unit.shown.strip()
     table = Table("precision", "seconds a step", unit, "ratio")
     for timing in timings:
         numbers = (timing.step_seconds, timing.units_per_second, timing.speed)

@@ -8,8 +8,9 @@ from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.convs2s import ConvS2SDecoder
 from s2s_zoo.encoders.convs2s import ConvS2SEncoder
 from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.optimizers.schedules import InverseSquareRoot
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
 
 CHANNELS = (*(512,) * 9, *(1024,) * 4, *(2048,) * 2)
@@ -24,8 +25,8 @@ convs2s = register_preset(
         parameters=135_950_336,
         task=TextToText(
             max_tokens=64,
-            search=Search(beam=5, length_penalty=0.6, length_extra=56),
-            label_smoothing=0.0,
+            search=TokenSearch(beam=5, length_penalty=0.6, length_extra=56),
+            objective=CrossEntropy(label_smoothing=0.0),
         ),
         features=partial(TokenFeatures, width=512, deviation=0.1),
         encoder=partial(
@@ -54,12 +55,12 @@ convs2s = register_preset(
                 warmup=4000,
                 maximum=1e-3,
             ),
-            batch_tokens=4096,
+            batch=4096,
             epochs=35,
             max_steps=310_000,
             checkpoint_every=2000,
             validate_every=10_000,
         ),
-        demo={"task.vocabulary": 200, "recipe.batch_tokens": 512, "recipe.epochs": 1},
+        demo={"task.vocabulary": 200, "recipe.batch": 512, "recipe.epochs": 1},
     )
 )

@@ -22,7 +22,7 @@ from s2s_zoo.tasks.speech_to_text import SpeechToText
 PAPER = "https://arxiv.org/abs/1512.02595"
 L2 = 5e-4
 
-DEMO = {"recipe.batch_seconds": 16.0, "recipe.epochs": 3}
+DEMO = {"recipe.batch": 16.0, "recipe.epochs": 3}
 DEMO_OF_SMALL = {
     **DEMO,
     "task.augmentation.speed": 0.1,
@@ -64,7 +64,7 @@ deepspeech2_small = register_preset(
                 decay_rate=0.9,
                 staircase=True,
             ),
-            batch_seconds=400.0,
+            batch=400.0,
             epochs=12,
         ),
         demo=DEMO_OF_SMALL,
@@ -96,7 +96,7 @@ deepspeech2_medium = register_preset(
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=2e-4, decay_steps=0, power=0.5
             ),
-            batch_seconds=1600.0,
+            batch=1600.0,
             epochs=50,
         ),
     )
@@ -120,7 +120,7 @@ deepspeech2_large = register_preset(
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=1e-3, decay_steps=0, power=0.5
             ),
-            batch_seconds=1600.0,
+            batch=1600.0,
             epochs=50,
         ),
     )
@@ -153,7 +153,7 @@ deepspeech2_toy = register_preset(
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=1e-3, decay_steps=0, power=2.0
             ),
-            batch_seconds=200.0,
+            batch=200.0,
             epochs=1000,
             max_steps=1000,
         ),

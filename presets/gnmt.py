@@ -16,8 +16,9 @@ from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.optimizers.schedules import ExponentialDecay
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
 
 DEVIATION = 0.1 / 3**0.5
@@ -46,8 +47,8 @@ gnmt = register_preset(
         parameters=320_937_985,
         task=TextToText(
             max_tokens=50,
-            search=Search(beam=10, length_penalty=1.0),
-            label_smoothing=0.0,
+            search=TokenSearch(beam=10, length_penalty=1.0),
+            objective=CrossEntropy(label_smoothing=0.0),
         ),
         features=partial(TokenFeatures, width=1024, deviation=DEVIATION),
         encoder=partial(RecurrentEncoder, units=1024, **ENCODER),
@@ -63,13 +64,13 @@ gnmt = register_preset(
                 staircase=True,
                 minimum=5e-7,
             ),
-            batch_tokens=4096,
+            batch=4096,
             epochs=1000,
             max_steps=340_000,
             checkpoint_every=2000,
             validate_every=10_000,
         ),
-        demo={"task.vocabulary": 200, "recipe.batch_tokens": 512, "recipe.epochs": 1},
+        demo={"task.vocabulary": 200, "recipe.batch": 512, "recipe.epochs": 1},
     )
 )
 
@@ -85,6 +86,6 @@ gnmt_tied = register_preset(
         decoder=partial(
             AttentionRNNDecoder, width=80, units=200, tie_output=True, **DECODER
         ),
-        recipe=replace(gnmt.recipe, batch_tokens=2048),
+        recipe=replace(gnmt.recipe, batch=2048),
     )
 )

@@ -50,9 +50,9 @@ lstm_ctc_small = register_preset(
                 minimum=1e-8,
             ),
             precision="mixed_float16",
-            batch_seconds=800.0,
+            batch=800.0,
             epochs=50,
         ),
-        demo={"recipe.batch_seconds": 32.0, "recipe.epochs": 10},
+        demo={"recipe.batch": 32.0, "recipe.epochs": 10},
     )
 )

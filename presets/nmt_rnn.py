@@ -10,9 +10,10 @@ from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.optimizers.larc import adam_larc
 from s2s_zoo.optimizers.schedules import Constant
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
 
 nmt_rnn_small = register_preset(
@@ -24,8 +25,8 @@ nmt_rnn_small = register_preset(
         parameters=105_659_393,
         task=TextToText(
             max_tokens=50,
-            search=Search(beam=10, length_penalty=1.0),
-            label_smoothing=0.0,
+            search=TokenSearch(beam=10, length_penalty=1.0),
+            objective=CrossEntropy(label_smoothing=0.0),
         ),
         features=partial(TokenFeatures, width=512),
         encoder=partial(
@@ -43,12 +44,12 @@ nmt_rnn_small = register_preset(
         recipe=Recipe(
             optimizer=partial(adam_larc, eta=1e-3),
             schedule=partial(Constant, initial_learning_rate=1e-3),
-            batch_tokens=4096,
+            batch=4096,
             epochs=1000,
             max_steps=160_082,
             checkpoint_every=1000,
             validate_every=5000,
         ),
-        demo={"task.vocabulary": 200, "recipe.batch_tokens": 512, "recipe.epochs": 1},
+        demo={"task.vocabulary": 200, "recipe.batch": 512, "recipe.epochs": 1},
     )
 )

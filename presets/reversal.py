@@ -18,8 +18,9 @@ from s2s_zoo.encoders.convs2s import ConvS2SEncoder
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.encoders.transformer import TransformerEncoder
 from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.optimizers.schedules import PolynomialDecay
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
 
 EXPECT = "99 % of unseen sequences written backwards, in minutes"
@@ -64,9 +65,9 @@ reversal_rr = register_preset(
             tokenizer="word",
             vocabulary=14,
             max_tokens=64,
-            label_smoothing=0.0,
+            objective=CrossEntropy(label_smoothing=0.0),
             measure="exact",
-            search=Search(beam=5, length_penalty=0.0, length_extra=10),
+            search=TokenSearch(beam=5, length_penalty=0.0, length_extra=10),
             buckets=4,
         ),
         features=partial(TokenFeatures, width=128),
@@ -77,7 +78,7 @@ reversal_rr = register_preset(
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=2e-3, decay_steps=0, power=1.0
             ),
-            batch_tokens=2048,
+            batch=2048,
             epochs=12,
         ),
     )
@@ -137,7 +138,8 @@ reversal_tt = register_preset(
         summary="Transformer encoder and decoder; writes Greek letters backwards",
         paper="https://arxiv.org/abs/1706.03762",
         task=replace(
-            reversal_rr.task, search=Search(beam=5, length_penalty=0.0, length_extra=2)
+            reversal_rr.task,
+            search=TokenSearch(beam=5, length_penalty=0.0, length_extra=2),
         ),
         features=partial(TokenFeatures, width=128, scaled=True),
         encoder=partial(TransformerEncoder, **TINY),

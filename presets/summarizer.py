@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from s2s_zoo.catalog import register_preset
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 
 from . import transformer
 
@@ -22,7 +22,7 @@ summarizer_small = register_preset(
             vocabulary=8000,
             cut=512,
             measure="summary",
-            search=Search(beam=4, length_penalty=1.0, length_factor=0.5),
+            search=TokenSearch(beam=4, length_penalty=1.0, length_factor=0.5),
         ),
         demo={
             "task.vocabulary": 1000,

@@ -18,14 +18,14 @@ from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.optimizers.larc import adam_larc
 from s2s_zoo.optimizers.novograd import NovoGrad
 from s2s_zoo.optimizers.schedules import InverseSquareRoot, PolynomialDecay
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
 
 PAPER = "https://arxiv.org/abs/1706.03762"
 ADAM = partial(keras.optimizers.Adam, beta_2=0.997, epsilon=1e-9, ema_momentum=0.999)
 """The published LazyAdam does the same: the gradient of a tied table is dense."""
 BIG_DROPOUT = {"dropout": 0.3, "attention_dropout": 0.1, "relu_dropout": 0.3}
-DEMO = {"task.vocabulary": 200, "recipe.batch_tokens": 512, "recipe.epochs": 1}
+DEMO = {"task.vocabulary": 200, "recipe.batch": 512, "recipe.epochs": 1}
 
 BASE: dict[str, Any] = {"width": 512, "layers": 6, "heads": 8, "hidden": 2048}
 BIG: dict[str, Any] = {
@@ -59,7 +59,7 @@ transformer_base = register_preset(
         paper=PAPER,
         expect="WMT14 English-German: BLEU 26.4 (OpenSeq2Seq, cased sacreBLEU)",
         parameters=60_880_896,
-        task=TextToText(max_tokens=256, search=Search(beam=4, length_penalty=0.6)),
+        task=TextToText(max_tokens=256, search=TokenSearch(beam=4, length_penalty=0.6)),
         features=partial(TokenFeatures, width=512, scaled=True),
         encoder=partial(TransformerEncoder, **BASE),
         decoder=partial(TransformerDecoder, **BASE),
@@ -68,7 +68,7 @@ transformer_base = register_preset(
             schedule=partial(
                 InverseSquareRoot, initial_learning_rate=2.0, d_model=512, warmup=8000
             ),
-            batch_tokens=8192,
+            batch=8192,
             epochs=1000,
             max_steps=300_000,
             checkpoint_every=2000,
@@ -149,7 +149,7 @@ transformer_tiny = register_preset(
         task=replace(
             transformer_base.task,
             vocabulary=10_000,
-            search=Search(
+            search=TokenSearch(
                 beam=5, length_penalty=1.0, length_factor=1.5, length_extra=10
             ),
         ),
@@ -162,7 +162,7 @@ transformer_tiny = register_preset(
             schedule=partial(
                 InverseSquareRoot, initial_learning_rate=2.5, d_model=128, warmup=2000
             ),
-            batch_tokens=4096,
+            batch=4096,
             epochs=32,
             max_steps=0,
             checkpoint_every=100,

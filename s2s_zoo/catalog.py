@@ -8,17 +8,19 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.layers.base import ZooLayer, constructor_parameters
+from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
     scaling_rule,
 )
+from s2s_zoo.parts import accepts, build, parameters, refusing, scaled, shown, tuples
 from s2s_zoo.precision import policies
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.tasks.base import Task
 
 HIDDEN = {"self", "name", "kwargs", "args", "learning_rate"}
 """Arguments that are no settings; a recipe's learning rate is its schedule's."""
@@ -33,8 +35,8 @@ class Recipe:
         schedule: partial of a learning-rate schedule over updates; a `decay_steps`
             left out becomes the number of steps of the training.
         epochs: passes over the data.
-        batch_seconds: budget of a device's batch in seconds of padded audio.
-        batch_tokens: budget of a device's batch in padded tokens, where text is read.
+        batch: budget of a device's batch, padding included, in the units of the task:
+            seconds of audio, tokens, images.
         devices: the first so many devices share a step.
         accumulate: batches of an update; the result is that of one large batch.
         max_steps: steps after which training ends, 0 for no limit.
@@ -53,8 +55,7 @@ class Recipe:
     optimizer: partial[Any]
     schedule: partial[Any]
     epochs: int
-    batch_seconds: float = 0.0
-    batch_tokens: int = 0
+    batch: float
     devices: int = 1
     accumulate: int = 1
     max_steps: int = 0
@@ -77,19 +78,8 @@ class Recipe:
             raise UserError(f"recipe.loss_scaling: {error}") from error
         self._check_numbers()
 
-    @property
-    def budget(self) -> float:
-        """Of a device's batch, in the units of the task: seconds or tokens."""
-        return self.batch_seconds or float(self.batch_tokens)
-
     def _check_numbers(self) -> None:
-        budgets = (self.batch_seconds, self.batch_tokens)
-        if min(budgets) < 0 or sum(budget > 0 for budget in budgets) != 1:
-            raise UserError(
-                "One of recipe.batch_seconds and recipe.batch_tokens is above 0, the "
-                f"other is 0. Received: {budgets[0]} and {budgets[1]}"
-            )
-        positive = ["epochs", "devices", "accumulate"]
+        positive = ["epochs", "batch", "devices", "accumulate"]
         positive += ["checkpoint_every", "keep_checkpoints"]
         rates = {
             f"schedule.{key}": value
@@ -106,8 +96,11 @@ class Recipe:
                 raise UserError(f"recipe.{name} is 0 or more. Received: {received}")
 
 
+TaskT = TypeVar("TaskT", bound=Task)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Preset:
+class Preset(Generic[TaskT]):
     """A model and its training, lazily: layers are made by `build`.
 
     Attributes:
@@ -130,7 +123,7 @@ class Preset:
     paper: str
     expect: str
     parameters: int
-    task: Any
+    task: TaskT
     features: partial[Any]
     encoder: partial[Any]
     decoder: partial[Any]
@@ -170,18 +163,27 @@ class Preset:
     def _build(self) -> Seq2Seq:
         self.check()
         policy = policies(self.recipe.precision)
-        model = Seq2Seq(
-            self.task,
-            self.features(**self.task.source_arguments),
-            self.encoder(dtype=policy["encoder"]),
-            self.decoder(
-                vocabulary_size=self.task.vocabulary_size, dtype=policy["decoder"]
-            ),
-            self.augmentation() if self.augmentation else None,
-            name=self.name,
-        )
-        model.build()
+        offered = self.task.offers(self.recipe.batch)
+        made = {
+            name: build(part, self._offered(name, offered, policy), name)
+            for name, part in self.parts().items()
+        }
+        model = Seq2Seq(self.task, **made, name=self.name)
+        with refusing(self.name):
+            model.build()
         return model
+
+    def parts(self) -> dict[str, partial[Any]]:
+        """The partials of the model's parts by name, those there are."""
+        every = {name: getattr(self, name) for name in Seq2Seq.PARTS}
+        return {name: part for name, part in every.items() if part is not None}
+
+    @staticmethod
+    def _offered(
+        name: str, offered: Mapping[str, Mapping[str, Any]], policy: Mapping[str, str]
+    ) -> dict[str, Any]:
+        dtype = {"dtype": policy[name]} if name in policy else {}
+        return {**offered.get(name, {}), **dtype}
 
     def settings(self) -> dict[str, Any]:
         """Every number by its path, such as `encoder.rnn_layers`."""
@@ -199,23 +201,26 @@ class Preset:
         for path, value in settings.items():
             if path not in known:
                 raise UserError(_unknown_path(path, list(known)))
-            value = _like(known[path], value, path)
-            preset = _replace(preset, path.split("."), value)
+            preset = _replace(preset, path.split("."), value, path)
         return preset
 
     def scaled(self) -> Self:
         """The same kinds of layers, fewer and narrow, for tests."""
-        settings: dict[str, Any] = {}
-        for part in (self.features, self.encoder, self.decoder):
-            layer: Any = part.func
-            settings |= layer.scaled_settings(part)
-        return self.with_settings(settings)
+        sizes = {name: scaled(part) for name, part in self.parts().items()}
+        sizes["task"] = self.task.scaled_settings()
+        return self.with_settings(
+            {
+                f"{part}.{n}": v
+                for part, found in sizes.items()
+                for n, v in found.items()
+            }
+        )
 
 
-SETTABLE = ("task", "features", "augmentation", "encoder", "decoder", "recipe")
+SETTABLE = ("task", *Seq2Seq.PARTS, "recipe")
 
 
-def register_preset(preset: Preset) -> Preset:
+def register_preset(preset: Preset[TaskT]) -> Preset[TaskT]:
     """Make a preset known by its name."""
     caller = sys._getframe(1)
     return PRESETS.register(preset.name, preset, origin=caller.f_code.co_filename)
@@ -249,45 +254,80 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 def _children(node: Any) -> dict[str, Any]:
     """What a node of the settings tree holds under which name."""
-    if dataclasses.is_dataclass(node) and not isinstance(node, type):
-        fields = dataclasses.fields(node)
-        kept = [f.name for f in fields if f.metadata.get("setting", True)]
-        return {name: getattr(node, name) for name in kept}
     if isinstance(node, partial):
-        defaults = {n: p.default for n, p in _parameters(node.func).items()}
+        defaults = {n: p.default for n, p in _parameters(node).items()}
         return {
             name: value
             for name, value in {**defaults, **node.keywords}.items()
             if value is not inspect.Parameter.empty
         }
+    if _is_node(node):
+        return {name: getattr(node, name) for name in _parameters(node)}
     return node if isinstance(node, dict) else {}
 
 
-def _parameters(function: Any) -> dict[str, inspect.Parameter]:
-    if inspect.isclass(function) and issubclass(function, ZooLayer):
-        return constructor_parameters(function)
-    parameters = dict(inspect.signature(function).parameters)
-    return {n: p for n, p in parameters.items() if n not in HIDDEN}
+def _is_node(node: Any) -> bool:
+    """Whether a value is no setting but holds settings."""
+    is_dataclass = dataclasses.is_dataclass(node) and not isinstance(node, type)
+    return is_dataclass or isinstance(node, partial)
+
+
+def _parameters(node: Any) -> dict[str, inspect.Parameter]:
+    """What makes a node: of a dataclass, or of what a partial will call."""
+    function = node.func if isinstance(node, partial) else type(node)
+    if inspect.isclass(function) and (
+        issubclass(function, ZooLayer) or dataclasses.is_dataclass(function)
+    ):
+        return parameters(function)
+    known = dict(inspect.signature(function).parameters)
+    return {n: p for n, p in known.items() if n not in HIDDEN}
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, node in tree.items():
         children = _children(node)
-        if children:
+        if children or _is_node(node):
             flat.update(_flatten(children, f"{prefix}{name}."))
         else:
             flat[prefix + name] = node
     return flat
 
 
-def _replace(node: Any, path: list[str], value: Any) -> Any:
-    if not path:
-        return value
-    new = _replace(_children(node)[path[0]], path[1:], value)
+def _replace(node: Any, path: list[str], value: Any, full: str) -> Any:
+    """A copy of a node with another value at a path, which messages call `full`."""
+    name, *rest = path
+    child = _children(node)[name]
+    if rest:
+        new = _replace(child, rest, value, full)
+    else:
+        new = _checked(_annotation(node, name), child, value, full)
+    if isinstance(node, dict):
+        return {**node, name: new}
     if isinstance(node, partial):
-        return partial(node.func, *node.args, **{**node.keywords, path[0]: new})
-    return dataclasses.replace(node, **{path[0]: new})
+        return partial(node.func, *node.args, **{**node.keywords, name: new})
+    with refusing(full):
+        return dataclasses.replace(node, **{name: new})
+
+
+def _annotation(node: Any, name: str) -> Any:
+    """The declared type of a setting; Any where none is declared."""
+    if isinstance(node, dict) or name not in (known := _parameters(node)):
+        return Any
+    declared = known[name].annotation
+    return Any if declared is inspect.Parameter.empty else declared
+
+
+def _checked(annotation: Any, current: Any, value: Any, path: str) -> Any:
+    """`value` in the type `annotation`, in that of `current` where any is declared."""
+    if annotation is Any:
+        return _like(current, value, path)
+    if not accepts(annotation, value):
+        like = f"{shown(annotation)}, like {current!r}"
+        raise UserError(f"{path} is of type {like}. Received: {value!r}")
+    if isinstance(current, float) and type(value) is int:
+        return float(value)
+    return tuples(value)
 
 
 def _like(current: Any, value: Any, path: str) -> Any:
@@ -295,7 +335,7 @@ def _like(current: Any, value: Any, path: str) -> Any:
     if isinstance(current, float) and type(value) is int:
         return float(value)
     if isinstance(current, (list, tuple)) and isinstance(value, (list, tuple)):
-        return _tuples(value)
+        return tuples(value)
     if current is None or (
         isinstance(value, type(current))
         and (isinstance(value, bool) == isinstance(current, bool))
@@ -303,10 +343,6 @@ def _like(current: Any, value: Any, path: str) -> Any:
         return value
     kind = type(current).__name__
     raise UserError(f"{path} is of type {kind}, like {current!r}. Received: {value!r}")
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _unknown_path(path: str, known: list[str]) -> str:

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple, TypeAlias, TypedDict
 Tensor: TypeAlias = Any
 """A tensor of whichever backend runs; Keras has no public static type for it."""
 
+Tensors: TypeAlias = dict[str, Tensor]
+"""Tensors by name, such as the inputs of a batch or what a decoder gives."""
+
 Shape: TypeAlias = tuple[Any, ...]
 """Sizes of a tensor; None where a size is not known before it runs."""
 
@@ -30,7 +33,7 @@ class EncoderOutput(NamedTuple):
 
 
 class DecoderState(NamedTuple):
-    """Where an autoregressive decoder stands.
+    """Where a decoder that writes step by step stands.
 
     R = B·K rows are being written, K next to each other for each source.
 

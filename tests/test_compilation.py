@@ -13,10 +13,10 @@ from keras import ops
 
 from s2s_zoo.compilation import COMPILERS, CompiledLoop
 from s2s_zoo.errors import UserError
-from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.loop import while_loop
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
+from tests.tiny import searched
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="only PyTorch has to be asked"
@@ -140,17 +140,17 @@ def test_searches_with_other_options_share_a_loop():
     batch["prefix"] = np.array([[7, 6], [5, -1]], "int32")
     batch = {name: ops.convert_to_tensor(array) for name, array in batch.items()}
     ways = [
-        Search(beam=2, length_penalty=0.0),
-        Search(beam=2, length_penalty=2.0),
-        Search(beam=1),
-        Search(temperature=1.0, n_best=3),
-        Search(temperature=0.7, n_best=3, top_k=4),
+        TokenSearch(beam=2, length_penalty=0.0),
+        TokenSearch(beam=2, length_penalty=2.0),
+        TokenSearch(beam=1),
+        TokenSearch(temperature=1.0, n_best=3),
+        TokenSearch(temperature=0.7, n_best=3, top_k=4),
     ]
-    expected = [written(generate_tokens(model, batch, way)) for way in ways]
+    expected = [written(searched(model, batch, way)) for way in ways]
     model.loop = CompiledLoop("eager")
     for _ in range(2):
         for way, (tokens, scores) in zip(ways, expected, strict=True):
-            found, their_scores = written(generate_tokens(model, batch, way))
+            found, their_scores = written(searched(model, batch, way))
             np.testing.assert_array_equal(found, tokens)
             np.testing.assert_allclose(their_scores, scores, rtol=1e-5)
     assert len(model.loop) == len(ways)

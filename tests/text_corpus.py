@@ -12,7 +12,7 @@ SMALL = {
     "task.tokenizer": "word",
     "task.measure": "exact",
     "task.buckets": 1,
-    "recipe.batch_tokens": 512,
+    "recipe.batch": 512,
     "recipe.precision": "float32",
 }
 

@@ -6,6 +6,7 @@ import numpy as np
 from s2s_zoo.catalog import Preset
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.search.base import Search
 
 
 def tiny_preset() -> Preset:
@@ -61,10 +62,15 @@ def draw_weights(model: keras.Model, seed: int = 0) -> None:
             weight.assign(keras.ops.convert_to_numpy(weight) + shift)
 
 
+def searched(model: Seq2Seq, inputs: dict, search: Search) -> dict:
+    """What a search writes for the inputs, eagerly."""
+    memory = model.encode(inputs, training=False)
+    return search.write(model.decoder, memory, inputs, model.loop)
+
+
 def batch_of(preset: Preset) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Inputs and targets of a small batch of noise for any preset."""
-    budget = 0.4 if preset.recipe.batch_seconds else 24
-    return preset.task.random_batch(budget)[0]
+    return preset.task.random_batch(preset.task.evaluation_budget / 170)[0]
 
 
 def speech_batch(

@@ -4,18 +4,21 @@ import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.parts import PlainPart
 
 ROUNDING = 1e-6
 
 Audio: TypeAlias = NDArray[np.float32]
 
 
+@keras.saving.register_keras_serializable("s2s_zoo")
 @dataclass(frozen=True)
-class AudioAugmentation:
+class AudioAugmentation(PlainPart):
     """Random changes to a waveform, in the order speed, gain, noise.
 
     Attributes:

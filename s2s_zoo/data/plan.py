@@ -7,7 +7,7 @@ training resumed at step n starts there without replaying the steps before.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,27 @@ class Batch:
 
     indices: tuple[int, ...]
     bucket: Bucket
+
+
+class Plan(Protocol):
+    """Which examples meet in which batch: a pure function of its arguments."""
+
+    @property
+    def identity(self) -> str:
+        """Differs where the order or the shapes do."""
+
+    @property
+    def buckets(self) -> Sequence[Bucket]:
+        """The static shapes of the batches."""
+
+    def __len__(self) -> int:
+        """Batches of an epoch; the same every epoch."""
+
+    def epoch(self, epoch: int) -> Sequence[Batch]:
+        """The batches of an epoch in their order."""
+
+    def padding_share(self) -> float:
+        """Share of an epoch that is padding, empty rows aside."""
 
 
 class EpochOrder(Sequence[Batch]):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from s2s_zoo.data.audio import read_audio
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.manifests import Utterance, is_features
+from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.errors import UserError
@@ -28,7 +29,8 @@ class SpeechBatches:
         tokens: token ids of each utterance.
         sample_rate: rate waveforms are resampled to, Hz.
         augmentation: applied to waveforms while training, None for none.
-        seed: of the augmentation of each (epoch, utterance).
+        seed: of the order, and of the augmentation of each (epoch, utterance).
+        buckets: static shapes at most.
         unreadable: why utterances met so far could not be read, by name.
     """
 
@@ -37,6 +39,7 @@ class SpeechBatches:
     sample_rate: int
     augmentation: AudioAugmentation | None = None
     seed: int = 0
+    buckets: int = 4
     unreadable: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -45,23 +48,23 @@ class SpeechBatches:
         return is_features(self.utterances[0])
 
     @property
-    def unit_rate(self) -> float:
-        """Source units per second: samples, or frames of features."""
+    def rate(self) -> float:
+        """Entries of a source per second: samples, or frames of features."""
         return FEATURE_RATE if self.features else self.sample_rate
 
-    def plan(self, budget: float, buckets: int, shuffle: bool) -> BatchPlan:
+    def plan(self, budget: float, shuffle: bool) -> BatchPlan:
         """Batches of at most `budget` seconds of padded audio."""
         longest = self.augmentation.longest if self.augmentation else lambda s: s
-        margin = 0 if self.features else int(ROUNDING_SECONDS * self.unit_rate)
+        margin = 0 if self.features else int(ROUNDING_SECONDS * self.rate)
         lengths = [
-            int(np.ceil(longest(u.seconds) * self.unit_rate)) + margin
+            int(np.ceil(longest(u.seconds) * self.rate)) + margin
             for u in self.utterances
         ]
         return BatchPlan(
             lengths,
             [len(t) for t in self.tokens],
-            int(budget * self.unit_rate),
-            buckets,
+            int(budget * self.rate),
+            self.buckets,
             self.seed,
             shuffle,
         )
@@ -89,6 +92,10 @@ class SpeechBatches:
             {"target": target, "target_lengths": target_lengths},
         )
 
+    def units(self, inputs: Arrays) -> float:
+        """Seconds of audio in the inputs of a batch."""
+        return float(inputs["source_lengths"].sum()) / self.rate
+
     def names(self, batch: Batch) -> list[str]:
         """What messages call the utterances of a batch."""
         return [self.utterances[i].name for i in batch.indices]
@@ -100,7 +107,7 @@ class SpeechBatches:
         try:
             source = self._source(index, epoch)
             if len(source) > size:
-                rate = self.unit_rate
+                rate = self.rate
                 raise UserError(
                     f"{len(source) / rate:.2f} s, longer than its manifest says"
                 )
@@ -131,19 +138,3 @@ class SpeechBatches:
             return audio
         rng = np.random.default_rng((self.seed, epoch, index))
         return self.augmentation(audio, self.sample_rate, rng)
-
-
-def pad(
-    rows: Sequence[NDArray[Any]], count: int, size: int, fill: float
-) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    """Stack `rows`, each (N, ...) with N <= size, into (count, size, ...).
-
-    Returns:
-        The rows padded with `fill`, and their lengths (count,).
-    """
-    padded = np.full((count, size, *rows[0].shape[1:]), fill, rows[0].dtype)
-    lengths = np.zeros(count, np.int32)
-    for i, row in enumerate(rows):
-        padded[i, : len(row)] = row
-        lengths[i] = len(row)
-    return padded, lengths

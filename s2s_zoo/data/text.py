@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_zoo.data.padding import pad
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.plan import Batch, BatchPlan
-from s2s_zoo.data.speech import pad
 from s2s_zoo.data.token_store import TokenStore, token_store
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.vocabulary import END, PAD
@@ -37,6 +37,7 @@ class TextBatches:
         cut: most tokens of a source, its end included; longer ones are cut there.
             0 leaves them whole.
         seed: of the order, and of the random cuts of each (epoch, pair).
+        buckets: static shapes at most.
         unreadable: stays empty: what cannot be read stops the reading.
     """
 
@@ -46,6 +47,7 @@ class TextBatches:
     dropout: float = 0.0
     cut: int = 0
     seed: int = 0
+    buckets: int = 8
     unreadable: dict[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -53,18 +55,13 @@ class TextBatches:
         """The token ids of all pairs."""
         return token_store(self.pairs, self.source, self.target)
 
-    @property
-    def unit_rate(self) -> float:
-        """Source units are tokens: 1."""
-        return 1.0
-
     @cached_property
     def cut_count(self) -> int:
         """How many sources are longer than `cut`."""
         lengths = self.tokens.source_lengths + 1
         return int(np.count_nonzero(lengths > self.cut)) if self.cut else 0
 
-    def plan(self, budget: float, buckets: int, shuffle: bool) -> BatchPlan:
+    def plan(self, budget: float, shuffle: bool) -> BatchPlan:
         """Batches of at most `budget` tokens, padding included.
 
         Both sides of a pair fit the size of its bucket, which is what the budget
@@ -75,7 +72,7 @@ class TextBatches:
         if self.cut:
             sources = np.minimum(sources, self.cut)
         longer = np.maximum(sources, targets)
-        return BatchPlan(longer, targets, int(budget), buckets, self.seed, shuffle)
+        return BatchPlan(longer, targets, int(budget), self.buckets, self.seed, shuffle)
 
     def _planned(self, lengths: NDArray[np.int32]) -> NDArray[np.int32]:
         growth = 1.0 + GROWTH * self.dropout
@@ -106,6 +103,10 @@ class TextBatches:
             {"source": source, "source_lengths": source_lengths, "target": target},
             {"target": target, "target_lengths": target_lengths},
         )
+
+    def units(self, inputs: Arrays) -> float:
+        """Tokens of the sources of a batch, their ends among them."""
+        return float(inputs["source_lengths"].sum())
 
     def names(self, batch: Batch) -> list[str]:
         """What messages call the pairs of a batch."""

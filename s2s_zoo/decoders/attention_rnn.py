@@ -6,14 +6,21 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.decoders.base import AutoregressiveDecoder, shifted_right
+from s2s_zoo.decoders.base import TokenDecoder, shifted_right
 from s2s_zoo.layers.attention_recurrence import AttentionRecurrence
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.content_attention import AttentionMemory, uniform_or_glorot
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.recurrent import PARTS, Recurrence, State
-from s2s_zoo.typing import DecoderState, EncoderOutput, LayerKwargs, Shape, Tensor
+from s2s_zoo.typing import (
+    DecoderState,
+    EncoderOutput,
+    LayerKwargs,
+    Shape,
+    Tensor,
+    Tensors,
+)
 
 SCORES = {
     "gnmt_v2": "normalized",
@@ -25,7 +32,7 @@ BRIDGES = ("state", "mean", "zeros")
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class AttentionRNNDecoder(AutoregressiveDecoder):
+class AttentionRNNDecoder(TokenDecoder):
     """Recurrent layers; the lowest one attends to the source, all read the context.
 
     The lowest layer reads the embedded token and the context of the step before; its
@@ -162,7 +169,7 @@ class AttentionRNNDecoder(AutoregressiveDecoder):
         targets: Tensor | None,
         memory: EncoderOutput,
         training: bool | None = None,
-    ) -> Tensor:
+    ) -> Tensors:
         tokens = shifted_right(targets)
         starts, read = self._starts(memory), self.lowest.attention.prepare(memory)
         x = self.drops[0](self._embed(tokens), training=training)
@@ -176,7 +183,7 @@ class AttentionRNNDecoder(AutoregressiveDecoder):
             both = self.drops[i](both, training=training)
             above = recurrence.read(both, mask, starts[i])[0]
             x = above + x if self.residual else above
-        return self._score(x, contexts)
+        return {"logits": self._score(x, contexts)}
 
     def _kept(
         self, x: Tensor, memory: AttentionMemory, training: bool | None
@@ -237,11 +244,9 @@ class AttentionRNNDecoder(AutoregressiveDecoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        settings = {"decoder.width": 8, "decoder.units": 8}
-        settings["decoder.layers"] = min(part.keywords["layers"], 2)
-        if part.keywords.get("attention_units"):
-            settings["decoder.attention_units"] = 8
-        return settings
+        layers = min(part.keywords["layers"], 2)
+        units = {"attention_units": 8} if part.keywords.get("attention_units") else {}
+        return {"width": 8, "units": 8, "layers": layers, **units}
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

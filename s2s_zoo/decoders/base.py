@@ -1,17 +1,27 @@
 """The contract of decoders."""
 
 import abc
+from typing import ClassVar
 
 from keras import ops
 
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
-from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor
+from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
 from s2s_zoo.vocabulary import START
 
 
 class Decoder(ZooLayer, abc.ABC):
-    """Turns the memory of an encoder into scores of the target."""
+    """Turns the memory of an encoder into scores of the target, or the target itself.
+
+    Attributes:
+        reads_target: whether it reads the target it is to give, so that a model
+            without one has to search for it.
+        tie_source: whether the table of the source's tokens is the target's too.
+    """
+
+    reads_target: ClassVar[bool] = False
+    tie_source: bool = False
 
     @abc.abstractmethod
     def call(
@@ -19,28 +29,29 @@ class Decoder(ZooLayer, abc.ABC):
         targets: Tensor | None,
         memory: EncoderOutput,
         training: bool | None = None,
-    ) -> Tensor:
-        """Score `targets` (B, U) given `memory`: teacher forcing.
+    ) -> Tensors:
+        """Read `memory`, and `targets` (B, U, ...) where it `reads_target`.
+
+        Arguments beside these are further inputs of a batch, by their names.
 
         Returns:
-            (B, U, V) float32 logits; for CTC (B, T, V+1), and targets are not read.
+            Tensors by name: `logits` (B, U, V) float32 of tokens or (B, C) of classes,
+            `ctc_logits` (B, T, V+1) float32, `frames` (B, U, D), `stop` (B, U), … No
+            name is `mask`, which the model adds.
         """
-
-
-class AutoregressiveDecoder(Decoder):
-    """Writes one token after the other, each read before the next is scored.
-
-    Token by token gives the logits that teacher forcing gives.
-
-    Attributes:
-        tie_source: whether the table of the source's tokens is the target's too.
-    """
-
-    tie_source: bool
 
     def share(self, embedding: TokenEmbedding) -> None:
         """Use the table of the source; before `build`."""
         self.embedding = embedding
+
+
+class TokenDecoder(Decoder):
+    """Writes one token after the other, each read before the next is scored.
+
+    Token by token gives the logits that teacher forcing gives.
+    """
+
+    reads_target = True
 
     @abc.abstractmethod
     def start(

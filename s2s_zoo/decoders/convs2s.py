@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.decoders.base import AutoregressiveDecoder, shifted_right
+from s2s_zoo.decoders.base import TokenDecoder, shifted_right
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.gated_convolution import (
@@ -18,7 +18,14 @@ from s2s_zoo.layers.gated_convolution import (
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.layers.positions import LearnedPositions
 from s2s_zoo.layers.weight_normalization import WeightNormalizedDense
-from s2s_zoo.typing import DecoderState, EncoderOutput, LayerKwargs, Shape, Tensor
+from s2s_zoo.typing import (
+    DecoderState,
+    EncoderOutput,
+    LayerKwargs,
+    Shape,
+    Tensor,
+    Tensors,
+)
 
 MASKED = -1e9
 
@@ -32,7 +39,7 @@ class Memory(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class ConvS2SDecoder(AutoregressiveDecoder):
+class ConvS2SDecoder(TokenDecoder):
     """Causal gated convolutions, each followed by an attention of its own.
 
     A memory of another width passes a linear layer first.
@@ -142,9 +149,9 @@ class ConvS2SDecoder(AutoregressiveDecoder):
         targets: Tensor | None,
         memory: EncoderOutput,
         training: bool | None = None,
-    ) -> Tensor:
+    ) -> Tensors:
         x, _ = self._read(targets, memory, training)
-        return self._score(x, training)
+        return {"logits": self._score(x, training)}
 
     def alignment(self, targets: Tensor, memory: EncoderOutput) -> Tensor:
         """Mean over the layers; all zero for a source without frames."""
@@ -222,8 +229,7 @@ class ConvS2SDecoder(AutoregressiveDecoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        widths = {"decoder.width": 8, "decoder.out_width": 8}
-        return widths | scaled_stack(part, "decoder")
+        return {"width": 8, "out_width": 8, **scaled_stack(part)}
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

@@ -6,7 +6,7 @@ import keras
 
 from s2s_zoo.decoders.base import Decoder
 from s2s_zoo.precision import l2_penalty
-from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
+from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor, Tensors
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -42,6 +42,6 @@ class CTCDecoder(Decoder):
         targets: Tensor | None,
         memory: EncoderOutput,
         training: bool | None = None,
-    ) -> Tensor:
-        """Logits (B, T, V+1) float32 of `memory`; `targets` are not read."""
-        return keras.ops.cast(self.dense(memory.sequence), "float32")
+    ) -> Tensors:
+        """`ctc_logits` (B, T, V+1) float32 of `memory`; `targets` are not read."""
+        return {"ctc_logits": keras.ops.cast(self.dense(memory.sequence), "float32")}

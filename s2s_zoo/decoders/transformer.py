@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.decoders.base import AutoregressiveDecoder, shifted_right
+from s2s_zoo.decoders.base import TokenDecoder, shifted_right
 from s2s_zoo.layers.attention import CrossAttention, KeysValues, SelfAttention, times
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.transformer import (
@@ -14,7 +14,14 @@ from s2s_zoo.layers.transformer import (
     normalization,
     sinusoids,
 )
-from s2s_zoo.typing import DecoderState, EncoderOutput, LayerKwargs, Shape, Tensor
+from s2s_zoo.typing import (
+    DecoderState,
+    EncoderOutput,
+    LayerKwargs,
+    Shape,
+    Tensor,
+    Tensors,
+)
 from s2s_zoo.vocabulary import PAD
 
 NOBODY = -1
@@ -29,7 +36,7 @@ class Memory(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class TransformerDecoder(AutoregressiveDecoder):
+class TransformerDecoder(TokenDecoder):
     """Causal self-attention, attention to the memory, and feed-forward blocks.
 
     Args:
@@ -110,8 +117,8 @@ class TransformerDecoder(AutoregressiveDecoder):
         targets: Tensor | None,
         memory: EncoderOutput,
         training: bool | None = None,
-    ) -> Tensor:
-        return self._score(self._read(targets, memory, training)[0])
+    ) -> Tensors:
+        return {"logits": self._score(self._read(targets, memory, training)[0])}
 
     def alignment(self, targets: Tensor, memory: EncoderOutput) -> Tensor:
         """Mean over the heads of the last block but one.
@@ -184,8 +191,7 @@ class TransformerDecoder(AutoregressiveDecoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        sizes = {"width": 8, "layers": 2, "heads": 2, "hidden": 12}
-        return {f"decoder.{name}": size for name, size in sizes.items()}
+        return {"width": 8, "layers": 2, "heads": 2, "hidden": 12}
 
 
 def _descent(

@@ -20,6 +20,10 @@ class Encoder(ZooLayer, abc.ABC):
     ) -> EncoderOutput:
         """Encode `inputs` (B, T, D), real where `mask` (B, T) is True.
 
+        Inputs are what the features give: images are (B, H, W, C), and their mask has
+        one entry each. Arguments beside these are further inputs of a batch, by their
+        names.
+
         Returns:
             Sequence (B, T', D') with its mask (B, T'), T' = `output_lengths(T)`.
         """

@@ -87,7 +87,7 @@ class ConvS2SEncoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        return scaled_stack(part, "encoder")
+        return scaled_stack(part)
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return input_shape

@@ -171,12 +171,8 @@ class DeepSpeech2Encoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        filters = part.keywords["filters"]
-        return {
-            "encoder.filters": tuple(2 for _ in filters),
-            "encoder.rnn_units": 8,
-            "encoder.projection": 8,
-        }
+        filters = tuple(2 for _ in part.keywords["filters"])
+        return {"filters": filters, "rnn_units": 8, "projection": 8}
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         batch, time, _ = input_shape

@@ -121,8 +121,7 @@ class RecurrentEncoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        layers = min(part.keywords["layers"], 3)
-        return {"encoder.units": 8, "encoder.layers": layers}
+        return {"units": 8, "layers": min(part.keywords["layers"], 3)}
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return (*input_shape[:-1], self.state_shape[-1][0][-1])

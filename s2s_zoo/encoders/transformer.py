@@ -94,8 +94,7 @@ class TransformerEncoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        sizes = {"width": 8, "layers": 2, "heads": 2, "hidden": 12}
-        return {f"encoder.{name}": size for name, size in sizes.items()}
+        return {"width": 8, "layers": 2, "heads": 2, "hidden": 12}
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return (*input_shape[:-1], self.width)

@@ -30,9 +30,8 @@ from s2s_zoo.layers.attention import SelfAttention
 from s2s_zoo.layers.normalization import LayerNormalization
 from s2s_zoo.layers.transformer import FeedForward, sinusoids
 from s2s_zoo.models.assets import write_assets
-from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.serving import Serving, Signature
 from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.typing import Tensor
@@ -95,15 +94,16 @@ def as_ctranslate2(serving: Serving) -> Serving:
 
 def _greedy(model: Seq2Seq) -> Signature:
     size = run_ctranslate2.LONGEST
-    options = Search(
+    options = TokenSearch(
         beam=1,
         length_factor=0.0,
         length_extra=size,
-        unknown=model.task.search.unknown,
+        unknown=_task(model).search.unknown,
     )
 
     def greedy(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        found = generate_tokens(model, inputs, options)
+        memory = model.encode(inputs, training=False)
+        found = options.write(model.decoder, memory, inputs, model.loop)
         tokens, lengths = found["tokens"][:, 0], found["lengths"]
         place = ops.arange(size + 1, dtype="int32")[None]
         target = ops.pad(tokens, ((0, 0), (0, 1)), constant_values=-1)
@@ -141,7 +141,7 @@ def _check(model: Seq2Seq) -> None:
         if not issubclass(found, wanted)
     ]
     if not problems:
-        prefix = model.task.search.prefix
+        prefix = _task(model).search.prefix
         problems = [
             *(f"{p}.norm {layer.norm}" for p, layer in _sides(model) if _other(layer)),
             *_unequal("features.width", model.features.width, encoder.width),
@@ -182,9 +182,9 @@ def _specification(specs: Any, model: Seq2Seq) -> Any:
             alignment_heads=0,
         ),
     )
-    _set_text(spec, model.task.tokenizers)
+    _set_text(spec, _task(model).fitted)
     spec.config.layer_norm_epsilon = encoder.epsilon
-    positions = _positions(model.task)
+    positions = _positions(_task(model))
     _set_side(spec.encoder, encoder, positions)
     _set_side(spec.decoder, decoder, positions)
     _set_embedding(spec.encoder, spec.encoder.embeddings[0], model.features.embedding)
@@ -266,13 +266,18 @@ def _array(variable: Any) -> NDArray[np.float32]:
     return np.asarray(ops.convert_to_numpy(variable), np.float32)
 
 
+def _task(model: Seq2Seq) -> TextToText:
+    assert isinstance(model.task, TextToText)
+    return model.task
+
+
 def _positions(task: TextToText) -> int:
     """Tokens of a text at most, the end included."""
     read = max(task.cut, task.max_tokens + 1)
     return max(POSITIONS, read, int(task.search.size(read)) + 1)
 
 
-def _ending(search: Search) -> dict[str, Any]:
+def _ending(search: TokenSearch) -> dict[str, Any]:
     """Which texts are given, and after how many a source is done."""
     if not search.length_penalty:
         return {"num_hypotheses": search.n_best, "length_penalty": 0.0}
@@ -287,7 +292,7 @@ def _ending(search: Search) -> dict[str, Any]:
 
 def _describe(serving: Serving) -> dict[str, Any]:
     """What a client has to know."""
-    task = serving.model.task
+    task = _task(serving.model)
     search = task.search
     alpha = search.length_penalty
     names = sorted(serving.assets)

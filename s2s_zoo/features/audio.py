@@ -137,6 +137,9 @@ class AudioFeatures(Features):
         lengths = ops.cast(lengths, "int32")
         return ops.where(lengths > 0, lengths // self.stride_samples + 1, 0)
 
+    def feature_shape(self, source_shape: Shape) -> Shape:
+        return (source_shape[0], None, self.num_features)
+
     def build(self, source_shape: Shape, lengths_shape: Shape) -> None:
         size, a = self.window_samples, WINDOW_COEFFICIENT[self.window]
         taper = a - (1 - a) * np.cos(2 * np.pi * np.arange(size) / size)

@@ -1,35 +1,63 @@
-"""The contract of frontends: from the raw signal to what an encoder reads."""
+"""The contracts of frontends: from the raw signal to what an encoder reads."""
 
 import abc
 
 from s2s_zoo.layers.base import ZooLayer
-from s2s_zoo.typing import Tensor
+from s2s_zoo.layers.embedding import TokenEmbedding
+from s2s_zoo.typing import Shape, Tensor
 
 
 class Features(ZooLayer, abc.ABC):
-    """Turns a padded raw source into frames; computes in float32 under any policy.
+    """Turns a padded raw source into what an encoder reads; computes in float32.
 
-    Attributes:
-        num_features: D, numbers per frame.
+    A source that is no sequence, such as an image, counts as one frame: its length is
+    1, that of an empty row 0.
     """
 
-    num_features: int
+    @property
+    def table(self) -> TokenEmbedding | None:
+        """The rows of the source's tokens, None where the source has no tokens."""
+        return None
+
+    @property
+    def source_shape(self) -> Shape:
+        """Of a source: (None, None) for samples or tokens, None where it is open."""
+        return (None, None)
+
+    def build(self, source_shape: Shape, lengths_shape: Shape) -> None:
+        """Make what it needs for sources of `source_shape`; most need nothing."""
+        self.built = True
 
     @abc.abstractmethod
     def call(
         self, source: Tensor, lengths: Tensor, training: bool | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Frames of the sources.
+        """What an encoder reads of the sources.
 
         Args:
-            source: (B, S) padded.
+            source: (B, S) or (B, ...) padded.
             lengths: (B,) int32, real entries of each.
             training: whether to distort.
 
         Returns:
-            (B, T, D) float32, zero on padding, and its mask (B, T).
+            Float32 of the shape `feature_shape` states, (B, T, D) frames, say,
+            zero on padding, and its mask (B, T).
         """
+
+    @abc.abstractmethod
+    def feature_shape(self, source_shape: Shape) -> Shape:
+        """Of what `call` gives for sources of `source_shape`, without the mask."""
 
     @abc.abstractmethod
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """(B,) int32 frames of sources of these lengths."""
+
+
+class Augmentation(ZooLayer, abc.ABC):
+    """Distorts features, in training only; computes in float32 under any policy."""
+
+    @abc.abstractmethod
+    def call(
+        self, features: Tensor, mask: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """Features of the same shape: (B, T, D), say, real where `mask` (B, T) is."""

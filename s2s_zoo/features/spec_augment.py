@@ -5,13 +5,13 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.features.base import Augmentation
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.typing import LayerKwargs, Tensor
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class SpecAugment(ZooLayer):
+class SpecAugment(Augmentation):
     """Frequency and time masking of normalized features, in training only.
 
     Park et al. 2019, arXiv 1904.08779, section 2, without time warping. Every mask of

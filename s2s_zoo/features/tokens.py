@@ -36,10 +36,13 @@ class TokenFeatures(Features):
         self.width = width
         self.deviation = deviation
         self.scaled = scaled
-        self.num_features = width
         self.embedding = TokenEmbedding(
             vocabulary_size, width, deviation, scaled, name="embedding"
         )
+
+    @property
+    def table(self) -> TokenEmbedding:
+        return self.embedding
 
     def build(self, *_: Shape) -> None:
         self.embedding.build()
@@ -55,6 +58,9 @@ class TokenFeatures(Features):
     def output_lengths(self, lengths: Tensor) -> Tensor:
         return lengths
 
+    def feature_shape(self, source_shape: Shape) -> Shape:
+        return (*source_shape, self.width)
+
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        return {"features.width": 8}
+        return {"width": 8}

@@ -1,26 +1,17 @@
 """The base of every layer of the zoo."""
 
 import inspect
+from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import keras
 
+from s2s_zoo.parts import parameters
+from s2s_zoo.typing import Tensor
 
-def constructor_parameters(cls: type) -> dict[str, inspect.Parameter]:
-    """The constructor arguments a class and its bases add to Keras' layers."""
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    found: dict[str, inspect.Parameter] = {}
-    for base in cls.__mro__:
-        if base is ZooLayer:
-            break
-        if "__init__" in vars(base):
-            for parameter in inspect.signature(
-                vars(base)["__init__"]
-            ).parameters.values():
-                if parameter.name != "self" and parameter.kind not in variadic:
-                    found.setdefault(parameter.name, parameter)
-    return found
+CONTRACT = 3
+"""Arguments of `call` that its contract names: two, and whether it is training."""
 
 
 class ZooLayer(keras.layers.Layer):
@@ -31,16 +22,36 @@ class ZooLayer(keras.layers.Layer):
     """
 
     def settings(self) -> dict[str, Any]:
-        """The constructor arguments, as plain values."""
-        return {
-            name: getattr(self, name) for name in constructor_parameters(type(self))
-        }
+        """The constructor arguments: plain values and layers."""
+        return {name: getattr(self, name) for name in parameters(type(self))}
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | self.settings()
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        def made(value: Any) -> Any:
+            is_layer = isinstance(value, dict) and "class_name" in value
+            return keras.saving.deserialize_keras_object(value) if is_layer else value
+
+        return cls(**{name: made(value) for name, value in config.items()})
+
+    @classmethod
+    def reads(cls) -> tuple[str, ...]:
+        """Inputs of a batch that `call` takes beside those of its contract.
+
+        They are the arguments it has more, such as the `style` of a speaker.
+        """
+        _self, *names = inspect.signature(cls.call).parameters
+        return tuple(names[CONTRACT:])
+
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        """Settings of a preset, by path, that make a tiny layer of this topology."""
+        """Settings of a preset's `part` that make a tiny layer of this topology."""
         del part
         return {}
+
+
+def given(layer: ZooLayer, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a layer `reads` of the inputs of a batch, as far as they are there."""
+    return {name: inputs[name] for name in layer.reads() if name in inputs}

@@ -119,12 +119,12 @@ def _gate(x: Tensor) -> Tensor:
     return values * ops.sigmoid(gates)
 
 
-def scaled_stack(part: partial[Any], name: str) -> dict[str, Any]:
-    """Settings of `part`, called `name`, with one narrow convolution of each kind."""
+def scaled_stack(part: partial[Any]) -> dict[str, Any]:
+    """Settings of `part` with one narrow convolution of each kind."""
     sizes = zip(part.keywords["channels"], part.keywords["kernels"], strict=True)
     kinds = [size for size, _ in groupby(sizes)]
     narrowest = min(channels for channels, _ in kinds)
     return {
-        f"{name}.channels": tuple(8 * channels // narrowest for channels, _ in kinds),
-        f"{name}.kernels": tuple(kernel for _, kernel in kinds),
+        "channels": tuple(8 * channels // narrowest for channels, _ in kinds),
+        "kernels": tuple(kernel for _, kernel in kinds),
     }

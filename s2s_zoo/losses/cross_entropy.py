@@ -4,24 +4,47 @@ The gradient is had in closed form from the log-probabilities, which are compute
 """
 
 import math
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
+import keras
 from keras import ops
 
-from s2s_zoo.typing import Tensor
+from s2s_zoo.losses.base import Arrays, Objective
+from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.vocabulary import PAD
 
 
-class TokenMean(NamedTuple):
-    """A mean over the real tokens of a batch.
+@keras.saving.register_keras_serializable("s2s_zoo")
+@dataclass(frozen=True)
+class CrossEntropy(Objective):
+    """Cross-entropy of the real tokens in nats, a mean over them.
 
     Attributes:
-        mean: float32 scalar, 0 without a token. For unsmoothed cross-entropies its
-            exponential is the perplexity.
-        tokens: float32 scalar, how many; the weight of this mean among others.
+        label_smoothing: share of the target's probability given to all other tokens.
     """
 
-    mean: Tensor
-    tokens: Tensor
+    label_smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        share = self.label_smoothing
+        if not 0 <= share < 1:
+            raise ValueError(f"label_smoothing is from 0 to below 1. Received: {share}")
+
+    def __call__(self, target: Tensors, output: Tensors) -> Tensor:
+        tokens = target["target"]
+        mask = ops.not_equal(tokens, PAD)
+        logits = output["logits"]
+        return ops.sum(
+            smoothed_cross_entropy(logits, tokens, mask, self.label_smoothing)
+        )
+
+    def weight_in_graph(self, target: Tensors, output: Tensors) -> Tensor:
+        """Tokens, the end of each text among them."""
+        return ops.sum(ops.cast(ops.not_equal(target["target"], PAD), "float32"))
+
+    def weight(self, inputs: Arrays, target: Arrays) -> float:
+        return float(target["target_lengths"].sum())
 
 
 def smoothed_cross_entropy(
@@ -50,14 +73,6 @@ def smoothed_cross_entropy(
         ops.clip(ops.cast(targets, "int32"), 0, size - 1),
         ops.cast(mask, "float32"),
     )
-
-
-def token_mean(losses: Tensor, mask: Tensor) -> TokenMean:
-    """The mean of `losses` (B, U) over the tokens of `mask` (B, U)."""
-    weight = ops.cast(mask, "float32")
-    tokens = ops.sum(weight)
-    total = ops.sum(ops.cast(losses, "float32") * weight)
-    return TokenMean(total / ops.maximum(tokens, 1.0), tokens)
 
 
 def _loss(target: float, other: float) -> Any:

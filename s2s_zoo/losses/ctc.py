@@ -5,14 +5,39 @@ and give the gradient in closed form: the loop is never differentiated, and long
 utterances keep float32 accuracy.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
+import keras
+import numpy as np
 from keras import ops
 
-from s2s_zoo.layers.masking import sequence_mask
-from s2s_zoo.typing import Tensor
+from s2s_zoo.layers.masking import mask_lengths, sequence_mask
+from s2s_zoo.losses.base import Arrays, Objective
+from s2s_zoo.typing import Tensor, Tensors
 
 IMPOSSIBLE = -1e30
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+@dataclass(frozen=True)
+class CTC(Objective):
+    """Negative log-likelihood of transcripts in nats, a mean over the utterances.
+
+    An utterance whose frames cannot hold its transcript counts as 0.
+    """
+
+    def __call__(self, target: Tensors, output: Tensors) -> Tensor:
+        lengths = mask_lengths(output["mask"])
+        tokens, sizes = target["target"], target["target_lengths"]
+        return ops.sum(ctc_loss(output["ctc_logits"], lengths, tokens, sizes))
+
+    def weight_in_graph(self, target: Tensors, output: Tensors) -> Tensor:
+        """Utterances with any frames."""
+        return ops.sum(ops.cast(ops.any(output["mask"], axis=1), "float32"))
+
+    def weight(self, inputs: Arrays, target: Arrays) -> float:
+        return float(np.sum(inputs["source_lengths"] > 0))
 
 
 def ctc_loss(

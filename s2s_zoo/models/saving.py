@@ -2,15 +2,15 @@
 
 `config.json` names encoder, decoder and augmentation with their constructor
 arguments, `preprocessor.json` the features, `task.json` the task, `metadata.json`
-who wrote it, `model.weights.h5` the weights, `assets/` what else the task needs.
-Nothing in it is executed: parts are looked up among the registered classes and their
-arguments are plain values.
+who wrote it in which format, `model.weights.h5` the weights, `assets/` what else the
+task needs. Nothing in it is executed: parts are looked up among the registered classes
+and their arguments are plain values and other parts.
 """
 
-import inspect
 import json
+import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -18,45 +18,38 @@ from typing import Any
 import h5py
 import keras
 
-from s2s_zoo.decoders.base import Decoder
-from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.errors import UserError
-from s2s_zoo.features.base import Features
-from s2s_zoo.features.spec_augment import SpecAugment
-from s2s_zoo.layers.base import ZooLayer, constructor_parameters
-from s2s_zoo.models.argument_types import accepts, shown
+from s2s_zoo.layers.carry import Carry
 from s2s_zoo.models.assets import read_assets, write_assets
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.parts import describe, make, make_of, refusing
 from s2s_zoo.registry import PRESETS, TASKS
 from s2s_zoo.version import __version__
+
+FORMAT = 1
+"""Of preset directories and runs; another number is another format."""
 
 WEIGHTS = "model.weights.h5"
 ASSETS = "assets"
 JSON_LIMIT = 1 << 20
 SLACK = 10_000
 H5_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
-KINDS: dict[str, type[ZooLayer]] = {
-    "features": Features,
-    "encoder": Encoder,
-    "decoder": Decoder,
-    "augmentation": SpecAugment,
-}
+OPTIONAL = "augmentation"
 
 
 def save_preset(model: Seq2Seq, directory: Path) -> None:
     """Write `model` to `directory`, which is made if absent."""
     directory.mkdir(parents=True, exist_ok=True)
-    parts = {"encoder": model.encoder, "decoder": model.decoder}
-    if model.augmentation is not None:
-        parts["augmentation"] = model.augmentation
-    config = {name: _describe(part) for name, part in parts.items()}
-    _write_json(directory / "config.json", config)
-    _write_json(
-        directory / "preprocessor.json", {"features": _describe(model.features)}
-    )
-    _write_json(directory / "task.json", _describe_task(model.task))
+    parts = {name: getattr(model, name) for name in Seq2Seq.PARTS}
+    described = {n: describe(part) for n, part in parts.items() if part is not None}
+    features = {"features": described.pop("features")}
+    _write_json(directory / "config.json", described)
+    _write_json(directory / "preprocessor.json", features)
+    task = {"task": model.task.name, **model.task.settings()}
+    _write_json(directory / "task.json", task)
     write_assets(directory / ASSETS, model.task.assets())
     metadata = {
+        "format": FORMAT,
         "s2s_zoo_version": __version__,
         "keras_version": keras.__version__,
         "parameter_count": model.count_params(),
@@ -74,6 +67,7 @@ def load_preset(
             f"{directory} is no directory with a config.json. "
             f"{PRESETS.unknown(str(directory))}"
         )
+    check_format(directory, _read_json(directory / "metadata.json"))
     parts = _read_parts(directory, overrides)
     task = _load_task(directory)
     weights = directory / WEIGHTS
@@ -85,17 +79,32 @@ def load_preset(
     return model
 
 
+def check_format(directory: Path, described: dict[str, Any]) -> None:
+    """Raise a UserError unless a directory is of the format that is written today.
+
+    Args:
+        directory: a preset directory or a run.
+        described: its JSON object with the key "format".
+    """
+    found = described.get("format", 0)
+    if found != FORMAT:
+        raise UserError(
+            f"{directory} is of format {found!r}; this version reads format {FORMAT}: "
+            "train it anew, or use the version that wrote it"
+        )
+
+
 def _read_parts(
     directory: Path, overrides: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     config = _read_json(directory / "config.json")
     config.update(_read_json(directory / "preprocessor.json"))
-    unknown = sorted((set(config) | set(overrides)) - set(KINDS))
+    unknown = sorted((set(config) | set(overrides)) - set(Seq2Seq.PARTS))
     if unknown:
         raise UserError(
-            f"{directory}: parts are {', '.join(KINDS)}. Received: {unknown}"
+            f"{directory}: parts are {', '.join(Seq2Seq.PARTS)}. Received: {unknown}"
         )
-    for name in [*config, *(k for k in KINDS if k != "augmentation")]:
+    for name in [*config, *(n for n in Seq2Seq.PARTS if n != OPTIONAL)]:
         if not isinstance(config.get(name), dict):
             raise UserError(
                 f"{directory}: {name!r} is an object naming a part and its arguments. "
@@ -107,7 +116,7 @@ def _read_parts(
 def _count_parameters(
     directory: Path, task: Any, parts: dict[str, dict[str, Any]]
 ) -> int:
-    """Numbers the model will hold, without making room for them.
+    """Numbers the file will hold, without making room for them.
 
     In a thread of its own, whose Keras state ends with it: variables that were never
     initialized would be as soon as another scope closes.
@@ -115,74 +124,29 @@ def _count_parameters(
 
     def count() -> int:
         with keras.StatelessScope(initialize_variables=False):
-            return int(_assemble(directory, task, parts).count_params())
+            return stored_numbers(_assemble(directory, task, parts))
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(count).result()
 
 
+def stored_numbers(model: Seq2Seq) -> int:
+    """Numbers of the file of weights: all but what trainings carry along."""
+    layers = model._flatten_layers(include_self=False)
+    carried = {id(v) for la in layers if isinstance(la, Carry) for v in la.variables}
+    kept = [weight for weight in model.weights if id(weight) not in carried]
+    return sum(math.prod(weight.shape) for weight in kept)
+
+
 def _assemble(directory: Path, task: Any, parts: dict[str, dict[str, Any]]) -> Seq2Seq:
-    made = {
-        name: _make(KINDS[name], part, directory, name) for name, part in parts.items()
+    made: dict[str, Any] = {
+        name: make(Seq2Seq.PARTS[name], part, f"{directory}: {name!r}")
+        for name, part in parts.items()
     }
     model = Seq2Seq(task, **made)
-    try:
+    with refusing(str(directory), TypeError):
         model.build()
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{directory}: {error}") from error
     return model
-
-
-def _describe(part: ZooLayer) -> dict[str, Any]:
-    registered = keras.saving.get_registered_name(type(part))
-    return {"part": registered, "dtype": part.dtype_policy.name, **part.settings()}
-
-
-def _make(
-    kind: type[ZooLayer], described: dict[str, Any], directory: Path, name: str
-) -> ZooLayer:
-    arguments = dict(described)
-    registered = arguments.pop("part", None)
-    cls = _registered(registered)
-    if cls is None or not issubclass(cls, kind):
-        raise UserError(
-            f"{directory}: {name!r} is a registered {kind.__name__}. "
-            f"Received: {registered!r}"
-        )
-    accepted = [*constructor_parameters(cls), "dtype"]
-    unknown = sorted(set(arguments) - set(accepted))
-    if unknown:
-        raise UserError(
-            f"{directory}: {name} takes {', '.join(accepted)}. Received: {unknown}"
-        )
-    _check_types(f"{directory}: {name}", constructor_parameters(cls), arguments)
-    try:
-        return cls(**arguments)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{directory}: {name}: {error}") from error
-
-
-def _check_types(
-    where: str, parameters: Mapping[str, inspect.Parameter], values: dict[str, Any]
-) -> None:
-    for key, value in values.items():
-        annotation = parameters[key].annotation if key in parameters else Any
-        if annotation is not Any and not accepts(annotation, value):
-            raise UserError(
-                f"{where}.{key} is of type {shown(annotation)}. Received: {value!r}"
-            )
-
-
-def _registered(name: Any) -> type[Any] | None:
-    if not isinstance(name, str):
-        return None
-    PRESETS.names()  # loads the packages that register parts
-    cls = keras.saving.get_registered_object(name)
-    return cls if inspect.isclass(cls) else None
-
-
-def _describe_task(task: Any) -> dict[str, Any]:
-    return {"task": task.name, **task.settings()}
 
 
 def _load_task(directory: Path) -> Any:
@@ -192,14 +156,7 @@ def _load_task(directory: Path) -> Any:
     if name not in TASKS:
         known = ", ".join(TASKS.names())
         raise UserError(f"{path}: 'task' is one of {known}. Received: {name}")
-    cls = TASKS.get(name)
-    parameters = dict(inspect.signature(cls).parameters)
-    plain = {k: v for k, v in described.items() if not isinstance(v, dict)}
-    _check_types(str(path), parameters, plain)
-    try:
-        task = cls.from_settings(described)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: {error}") from error
+    task = make_of(TASKS.get(name), described, str(path))
     return task.with_assets(read_assets(directory / ASSETS))
 
 
@@ -287,5 +244,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def copy_weights(model: Seq2Seq, directory: Path) -> None:
     """Load the weights of a preset directory of the same architecture into `model`."""
-    _check_weights_file(directory / WEIGHTS, model.count_params())
+    _check_weights_file(directory / WEIGHTS, stored_numbers(model))
     _load_weights(model, directory / WEIGHTS)

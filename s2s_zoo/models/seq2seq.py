@@ -1,35 +1,64 @@
 """Features, encoder and decoder as one Keras model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import keras
 
 from s2s_zoo import distribution
 from s2s_zoo.compilation import CompiledLoop
-from s2s_zoo.decoders.base import AutoregressiveDecoder, Decoder
+from s2s_zoo.decoders.base import Decoder
 from s2s_zoo.encoders.base import Encoder
-from s2s_zoo.features.base import Features
-from s2s_zoo.features.spec_augment import SpecAugment
-from s2s_zoo.features.tokens import TokenFeatures
-from s2s_zoo.models.generation import generate_tokens
+from s2s_zoo.features.base import Augmentation, Features
+from s2s_zoo.layers.base import ZooLayer, given
+from s2s_zoo.losses.base import Objective
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.search.base import Search
 from s2s_zoo.search.loop import Loop, while_loop
-from s2s_zoo.search.options import Search
-from s2s_zoo.typing import EncoderOutput, Tensor
+from s2s_zoo.typing import EncoderOutput, Tensor, Tensors
+
+
+class Purpose(Protocol):
+    """What a model asks of its task."""
+
+    name: ClassVar[str]
+
+    @property
+    def objective(self) -> Objective:
+        """What training minimizes."""
+
+    @property
+    def search(self) -> Search:
+        """How outputs are searched for unless asked otherwise."""
+
+    def generate(self, model: Any, inputs: Sequence[Any], **search: Any) -> list[Any]:
+        """Raw outputs of raw inputs."""
+
+    def settings(self) -> dict[str, Any]:
+        """The attributes as plain data."""
+
+    def assets(self) -> Mapping[str, bytes]:
+        """Files beside the model, by name."""
 
 
 class Seq2Seq(keras.Model):
     """A sequence-to-sequence model: *source → features → encoder → decoder*.
 
     Args:
-        task: a `s2s_zoo.tasks.base.Task`: the loss, and raw inputs to raw outputs.
+        task: a `s2s_zoo.tasks.base.Task`: the objective, and raw inputs to raw outputs.
         features: from the raw signal to what the encoder reads.
         encoder: from features to memory.
-        decoder: from memory to logits.
-        augmentation: masks features in training, None for none.
+        decoder: from memory to scores of the target, or the target itself.
+        augmentation: distorts features in training, None for none.
     """
+
+    PARTS: ClassVar[dict[str, type[ZooLayer]]] = {
+        "features": Features,
+        "augmentation": Augmentation,
+        "encoder": Encoder,
+        "decoder": Decoder,
+    }
 
     def __init__(
         self,
@@ -37,27 +66,27 @@ class Seq2Seq(keras.Model):
         features: Features,
         encoder: Encoder,
         decoder: Decoder,
-        augmentation: SpecAugment | None = None,
+        augmentation: Augmentation | None = None,
         name: str = "seq2seq",
     ) -> None:
         super().__init__(name=name, autocast=False)
-        self.task = task
+        self.task: Purpose = task
         self.features = features
         self.encoder = encoder
         self.decoder = decoder
         self.augmentation = augmentation
-        self.search = Search()
+        self.search: Search = task.search
         self.loop: Loop = while_loop
 
     @property
-    def autoregressive(self) -> bool:
-        """Whether the decoder writes one token after the other."""
-        return isinstance(self.decoder, AutoregressiveDecoder)
+    def searches(self) -> bool:
+        """Whether it has to search for a target that it is not given."""
+        return self.decoder.reads_target
 
-    def search_with(self, options: Search) -> None:
+    def search_with(self, search: Search) -> None:
         """Search so from now on where there is no target."""
-        if options != self.search:
-            self.search = options
+        if search != self.search:
+            self.search = search
             self.predict_function = None
 
     def compile_search(self) -> None:
@@ -70,7 +99,7 @@ class Seq2Seq(keras.Model):
         Raises:
             UserError: PyTorch finds no C++ compiler.
         """
-        if not self.autoregressive:
+        if not self.searches:
             return
         if keras.backend.backend() == "torch":
             self.loop = CompiledLoop()
@@ -79,9 +108,10 @@ class Seq2Seq(keras.Model):
             self.predict_function = None
 
     def build(self, input_shape: Any = None) -> None:
-        self.features.build((None, None), (None,))
+        source = self.features.source_shape
+        self.features.build(source, source[:1])
         self._share_embedding()
-        shape = (None, None, self.features.num_features)
+        shape = self.features.feature_shape(source)
         self.encoder.build(shape)
         encoded = self.encoder.compute_output_shape(shape)
         state = self.encoder.state_shape
@@ -89,45 +119,50 @@ class Seq2Seq(keras.Model):
         self.built = True
 
     def _share_embedding(self) -> None:
-        decoder = self.decoder
-        if not (isinstance(decoder, AutoregressiveDecoder) and decoder.tie_source):
+        if not self.decoder.tie_source:
             return
-        if not isinstance(self.features, TokenFeatures):
+        if self.features.table is None:
             kind = type(self.features).__name__
             raise ValueError(f"tie_source needs TokenFeatures. Received: {kind}")
-        decoder.share(self.features.embedding)
+        self.decoder.share(self.features.table)
 
-    def call(
-        self, inputs: dict[str, Tensor], training: bool | None = None
-    ) -> dict[str, Tensor]:
-        """Score a batch.
+    def call(self, inputs: Tensors, training: bool | None = None) -> Tensors:
+        """Score a batch, or search where the decoder reads a target and has none.
 
         Args:
             inputs: `source`, (B, S) waveforms, (B, T) int32 tokens or (B, T, D)
                 precomputed features; `source_lengths` (B,) int32 in samples, tokens
-                or frames; and `target` (B, U) int32 for an autoregressive decoder.
+                or frames; `target` (B, U, ...) for a decoder that reads it; and
+                whatever else parts read, by the names of their arguments.
 
         Returns:
-            `logits` float32, (B, T, V+1) of CTC or (B, U, V), and the `mask` (B, T)
-            of the memory. An autoregressive decoder without a target searches one:
-            the fields of `s2s_zoo.search.result.SearchResult`.
+            What the decoder gives, such as `logits`, and the `mask` (B, T) of the
+            memory; or what the search wrote, such as the fields of
+            `s2s_zoo.search.result.SearchResult`.
         """
-        if self.autoregressive and "target" not in inputs:
-            return generate_tokens(self, inputs, self.search)
         memory = self.encode(inputs, training=training)
-        logits = self.decoder(inputs.get("target"), memory, training=training)
-        return {"logits": logits, "mask": memory.mask}
+        if self.searches and "target" not in inputs:
+            return self.search.write(self.decoder, memory, inputs, self.loop)
+        found = self.decoder(
+            inputs.get("target"),
+            memory,
+            training=training,
+            **given(self.decoder, inputs),
+        )
+        return {**found, "mask": memory.mask}
 
-    def encode(
-        self, inputs: dict[str, Tensor], training: bool | None = None
-    ) -> EncoderOutput:
+    def encode(self, inputs: Tensors, training: bool | None = None) -> EncoderOutput:
         """The memory of `inputs`, as `call` takes them."""
         x, mask = self.features(
-            inputs["source"], inputs["source_lengths"], training=training
+            inputs["source"],
+            inputs["source_lengths"],
+            training=training,
+            **given(self.features, inputs),
         )
         if self.augmentation is not None:
             x = self.augmentation(x, mask, training=training)
-        return self.encoder(x, mask, training=training)
+        others = given(self.encoder, inputs)
+        return self.encoder(x, mask, training=training, **others)
 
     def compute_loss(
         self,
@@ -137,7 +172,7 @@ class Seq2Seq(keras.Model):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Tensor:
-        """The task's loss plus the penalties on weights.
+        """The mean of the task's objective plus the penalties on weights.
 
         Args:
             x: inputs.
@@ -147,7 +182,7 @@ class Seq2Seq(keras.Model):
                 equal shares. The losses of all replicas add up to that of the batch.
             training: as Keras hands it in.
         """
-        loss = self.task.loss(y, y_pred)
+        loss = self.task.objective.mean(y, y_pred)
         for penalty in self.losses:
             loss = loss + keras.ops.cast(penalty, "float32")
         if sample_weight is None and distribution.replicated():
@@ -165,7 +200,8 @@ class Seq2Seq(keras.Model):
         """Take a step on arrays (B, ...), each device on its part of the rows."""
         if distribution.replicas(self) > 1:
             x, y = distribution.dealt(self, (x, y))
-            sample_weight = distribution.shares(self, self.task.weight, x, y)
+            weight = self.task.objective.weight
+            sample_weight = distribution.shares(self, weight, x, y)
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
@@ -181,7 +217,7 @@ class Seq2Seq(keras.Model):
 
         Args:
             inputs: audio files, waveforms or lines of text.
-            search: settings of `s2s_zoo.search.options.Search`, such as `beam=8`.
+            search: settings of the search of the task, such as `beam=8`.
         """
         return self.task.generate(self, inputs, **search)
 

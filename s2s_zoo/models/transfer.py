@@ -44,8 +44,8 @@ def _shape(weight: keras.Variable | None) -> str:
 
 def _weights(model: Seq2Seq) -> dict[str, keras.Variable]:
     """Weights by part and path inside it; a table that parts share comes once."""
-    parts = {"features": model.features, "encoder": model.encoder}
-    parts |= {"decoder": model.decoder}
+    every = {name: getattr(model, name) for name in Seq2Seq.PARTS}
+    parts = {name: part for name, part in every.items() if part is not None}
     found: dict[str, keras.Variable] = {}
     known: set[str] = set()
     for part, layer in parts.items():

@@ -23,10 +23,8 @@ from numpy.typing import NDArray
 from s2s_zoo.checkpoints import host_random_state, set_host_random_state
 from s2s_zoo.numerics.exponents import TALLY, Exponents, tally
 from s2s_zoo.optimizers.gradients import dense
+from s2s_zoo.precision import PARTS
 from s2s_zoo.typing import Tensor
-
-PARTS = ("encoder", "decoder")
-"""Attributes of a model whose names serve better than those of their layers."""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,42 @@
 """The best path through the output of a CTC decoder."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
 
+import keras
+import numpy as np
 from keras import ops
 
+from s2s_zoo.search.base import Arrays, Hypothesis, Search
 from s2s_zoo.typing import Tensor
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+@dataclass(frozen=True)
+class CTCGreedy(Search):
+    """The best path: nothing to choose, and nothing to search in the graph."""
+
+    family: ClassVar[str] = "ctc"
+
+    @property
+    def signature(self) -> str:
+        return "ctc:greedy"
+
+    def read(self, output: Arrays) -> list[list[Hypothesis]]:
+        """The transcript of each utterance, its tokens with their frames."""
+        found = ctc_greedy(output["ctc_logits"], output["mask"])
+        rows = zip(*(ops.convert_to_numpy(values) for values in found), strict=True)
+        return [
+            [
+                Hypothesis(
+                    tokens[:size],
+                    float(scores[:size].sum()),
+                    spans=np.stack([starts[:size], ends[:size]], axis=1),
+                    log_probabilities=scores[:size],
+                )
+            ]
+            for tokens, size, starts, ends, scores in rows
+        ]
 
 
 class GreedyResult(NamedTuple):

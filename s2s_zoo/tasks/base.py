@@ -2,36 +2,59 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.data.plan import Batch, BatchPlan
-from s2s_zoo.metrics.significance import Difference
+from s2s_zoo.data.plan import Batch, Plan
+from s2s_zoo.errors import UserError
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.metrics.bootstrap import Pooled, score_all
+from s2s_zoo.metrics.significance import Difference, paired_tests
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.typing import Tensor
+from s2s_zoo.parts import describe_arguments
+from s2s_zoo.search.base import Search
+from s2s_zoo.tasks.runner import Runner
+from s2s_zoo.tasks.serving import Serving
+from s2s_zoo.typing import Tensor, Tensors
 
 Arrays = dict[str, NDArray[Any]]
+SEED = 12345
+"""Of the examples that intervals and tests draw."""
+
+
+class Unit(NamedTuple):
+    """What batches are measured in.
+
+    Attributes:
+        name: in words, such as "seconds of audio".
+        speed: key of the units per second in metrics.
+        shown: of units per second, behind the number.
+    """
+
+    name: str
+    speed: str
+    shown: str
 
 
 class Batches(Protocol):
     """Examples that can be planned and read in batches."""
 
     @property
-    def unit_rate(self) -> float:
-        """Source units per second."""
-
-    @property
     def unreadable(self) -> dict[str, str]:
         """Why examples met so far could not be read, by name."""
 
-    def plan(self, budget: float, buckets: int, shuffle: bool) -> BatchPlan:
+    def plan(self, budget: float, shuffle: bool) -> Plan:
         """Batches under a budget, in the units of the task."""
 
     def load(self, batch: Batch, epoch: int | None = None) -> tuple[Arrays, Arrays]:
         """Inputs and targets of a batch; augmented when `epoch` is given."""
+
+    def units(self, inputs: Arrays) -> float:
+        """How much there is in the inputs of a batch, padding left out."""
 
     def names(self, batch: Batch) -> list[str]:
         """What messages call the examples of a batch."""
@@ -50,16 +73,24 @@ class Selection:
     dropped: dict[str, list[str]] = field(default_factory=dict)
 
 
+class Outcome(NamedTuple):
+    """What a model made of an example."""
+
+    name: str
+    reference: Any
+    output: Any
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """How well a model does.
 
     Attributes:
-        metrics: value by name; the task's own metric and the loss among them.
+        metrics: value by name; the task's own metric first, the loss last.
         confidence: 95 % interval of a metric by name.
         examples: how many were evaluated.
         signature: how the metrics were computed.
-        outputs: (name, reference, output) of each example.
+        outputs: of each example.
         unreadable: why examples could not be read, by name; their output is empty.
     """
 
@@ -67,58 +98,60 @@ class Evaluation:
     confidence: dict[str, tuple[float, float]]
     examples: int
     signature: str
-    outputs: list[tuple[str, str, str]]
+    outputs: list[Outcome]
     unreadable: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Task(abc.ABC):
-    """What a model is for: its data, loss, metrics and raw output.
+    """What a model is for: its data, objective, search and metrics.
 
     Attributes:
         name: registered name.
-        higher_is_better: which way that metric is read.
-        evaluation_budget: of a batch that is only evaluated, in the task's units.
-        speed: name and unit of source units per second, as shown.
+        unit: what budgets of batches are measured in.
+        higher_is_better: which way its metric is read.
+        evaluation_budget: of a batch that is only evaluated, in its units.
         demo_corpus: corpus trained on when no data is named.
+        objective: what training minimizes.
+        search: how outputs are found.
     """
 
     name: ClassVar[str]
+    unit: ClassVar[Unit]
     higher_is_better: ClassVar[bool] = False
     evaluation_budget: ClassVar[float]
-    speed: ClassVar[tuple[str, str]]
 
     demo_corpus: str
+    objective: Objective
+    search: Search
 
     @property
     @abc.abstractmethod
     def metric(self) -> str:
         """The metric that chooses the best model."""
 
-    @classmethod
     @abc.abstractmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
-        """The task with these attributes, as `dataclasses.asdict` gives them."""
+    def offers(self, budget: float) -> dict[str, dict[str, Any]]:
+        """What the task knows of constructors' arguments, by part of a model.
 
-    @property
-    @abc.abstractmethod
-    def vocabulary_size(self) -> int:
-        """V, the size of the target vocabulary."""
+        A part takes those it has: {"decoder": {"vocabulary_size": 28}}.
+
+        Args:
+            budget: of a device's batch.
+        """
 
     @property
     def shares_vocabulary(self) -> bool:
         """Whether source and target are made of the same tokens."""
         return False
 
-    @property
-    def source_arguments(self) -> dict[str, Any]:
-        """What the task knows of the arguments of the features layer."""
-        return {}
-
     def settings(self) -> dict[str, Any]:
-        """The attributes that are settings, as plain values."""
-        kept = [f.name for f in fields(self) if f.metadata.get("setting", True)]
-        return {name: _plain(getattr(self, name)) for name in kept}
+        """The attributes that are settings, as plain data."""
+        return describe_arguments(self)
+
+    def scaled_settings(self) -> dict[str, Any]:
+        """Settings that make a tiny task of this kind, for tests."""
+        return {}
 
     def fit(self, examples: Sequence[Any]) -> Self:
         """The task with what it learns from training examples before the model does."""
@@ -140,13 +173,12 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def read(self, data: str, split: str) -> Sequence[Any]:
-        """The examples of a split of a corpus by name or path."""
+        """The examples of a split of a corpus by name or path; each has a `name`."""
 
     @abc.abstractmethod
     def amount(self, examples: Sequence[Any]) -> str:
         """How much there is to learn from, in words."""
 
-    @abc.abstractmethod
     def select(
         self,
         model: Seq2Seq,
@@ -162,16 +194,14 @@ class Task(abc.ABC):
             where: what messages call the examples.
             training: False keeps examples of any length.
         """
+        del model, where, training
+        return Selection(examples)
 
     @abc.abstractmethod
     def batches(
         self, examples: Sequence[Any], training: bool = False, seed: int = 0
     ) -> Batches:
         """Batches of examples, augmented when `training`."""
-
-    @abc.abstractmethod
-    def loss(self, target: dict[str, Tensor], output: dict[str, Tensor]) -> Tensor:
-        """Scalar loss of a batch."""
 
     @abc.abstractmethod
     def random_batch(self, budget: float) -> tuple[tuple[Arrays, Arrays], float]:
@@ -185,10 +215,39 @@ class Task(abc.ABC):
         """
 
     @abc.abstractmethod
-    def weight(self, inputs: Arrays, target: Arrays) -> float:
-        """What the loss of a batch is the mean over: its examples, tokens or frames."""
+    def runner(self, model: Seq2Seq, search: Search) -> Runner:
+        """What runs a model of this task on inputs and reads its outputs."""
 
     @abc.abstractmethod
+    def as_example(self, raw: Any) -> Any:
+        """A raw input as an example without a reference."""
+
+    @abc.abstractmethod
+    def reference(self, example: Any) -> Any:
+        """What the output for an example should be."""
+
+    @abc.abstractmethod
+    def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
+        """The metrics of outputs, by name."""
+
+    def signature(self, search: Search) -> str:
+        """How metrics are computed."""
+        return search.signature
+
+    def remarks(self, batches: Batches) -> str:
+        """What the signature says besides of the examples that were measured."""
+        del batches
+        return ""
+
+    @property
+    def validation_search(self) -> str:
+        """Changes of the search while training, where speed counts more."""
+        return ""
+
+    def loss(self, target: Tensors, output: Tensors) -> Tensor:
+        """Scalar loss of a batch."""
+        return self.objective.mean(target, output)
+
     def evaluate(
         self,
         model: Seq2Seq,
@@ -197,7 +256,9 @@ class Task(abc.ABC):
         progress: Callable[[int], None],
         search: str = "",
     ) -> Evaluation:
-        """Measure a model on examples, free-running.
+        """Measure a model on examples, free-running, and its loss.
+
+        What cannot be read counts as an empty output.
 
         Args:
             model: trained.
@@ -206,6 +267,46 @@ class Task(abc.ABC):
             progress: gets the number done.
             search: changes of the search, such as "beam=8,length_penalty=1".
         """
+        runner = self.runner(model, self.search.parse(search))
+        batches = self.batches(examples)
+        outputs: dict[int, Any] = {}
+        losses = []
+        for batch in batches.plan(budget, shuffle=False).epoch(0):
+            inputs, target = batches.load(batch)
+            scored = model.predict_on_batch(inputs)
+            weight = self.objective.weight(inputs, target)
+            losses.append((float(self.objective(target, scored)), weight))
+            results = runner.read(inputs, scored)
+            outputs.update(
+                (i, result.output)
+                for i, result in zip(batch.indices, results, strict=False)
+            )
+            progress(len(batch.indices))
+        outcomes = [
+            Outcome(example.name, self.reference(example), outputs[i])
+            for i, example in enumerate(examples)
+        ]
+        signature = self.signature(runner.search)
+        return self._evaluated(outcomes, losses, signature, batches)
+
+    def _evaluated(
+        self,
+        outcomes: list[Outcome],
+        losses: list[tuple[float, float]],
+        signature: str,
+        batches: Batches,
+    ) -> Evaluation:
+        scores = score_all(self.measures(outcomes), signature, seed=SEED)
+        total, weight = np.sum(losses, axis=0)
+        metrics = {self.metric: scores.metrics[self.metric], **scores.metrics}
+        return Evaluation(
+            metrics | {"loss": float(total / max(weight, 1.0))},
+            scores.confidence,
+            len(outcomes),
+            scores.signature + self.remarks(batches),
+            outcomes,
+            batches.unreadable,
+        )
 
     def validate(
         self,
@@ -214,39 +315,73 @@ class Task(abc.ABC):
         budget: float,
         progress: Callable[[int], None],
     ) -> Evaluation:
-        """As `evaluate`, where speed counts more than the last bit of quality."""
-        return self.evaluate(model, examples, budget, progress)
+        """As `evaluate`, with the search of validations."""
+        return self.evaluate(model, examples, budget, progress, self.validation_search)
 
-    @abc.abstractmethod
     def paired_test(
         self, first: Evaluation, second: Evaluation
     ) -> dict[str, Difference]:
         """Whether two models differ on the same examples: second minus first."""
+        one, other = self.measures(first.outputs), self.measures(second.outputs)
+        return paired_tests(one, other, seed=SEED)
 
-    @abc.abstractmethod
     def infer(
         self, model: Seq2Seq, inputs: Sequence[Any], search: str = ""
     ) -> list[dict[str, Any]]:
-        """Raw outputs of raw inputs, with all there is to say about each."""
+        """Outputs of raw inputs in their order, with all there is to say about each.
 
-    @abc.abstractmethod
-    def as_example(self, raw: Any) -> Any:
-        """A raw input as an example without a reference."""
+        An input that cannot be read has an `error` in the place of its output.
+        """
+        runner = self.runner(model, self.search.parse(search))
+        results = zip(inputs, runner.run(inputs), strict=True)
+        return [{"input": str(item), **result.described()} for item, result in results]
 
-    @abc.abstractmethod
     def generate(
         self, model: Seq2Seq, inputs: Sequence[Any], **search: Any
     ) -> list[Any]:
-        """Raw outputs of raw inputs, in their order."""
+        """Raw outputs of raw inputs, in their order.
 
-    @abc.abstractmethod
+        Raises:
+            UserError: an input cannot be read, or the search takes no such setting.
+        """
+        results = self.runner(model, self.search.with_settings(search)).run(inputs)
+        for result in results:
+            if result.error:
+                raise UserError(result.error)
+        return [result.output for result in results]
+
+    def lines(self, result: Mapping[str, Any]) -> list[str]:
+        """A result of `infer` as people read it."""
+        others = result.get("n_best", [])[1:]
+        shown = [f"\t{other['text']}" for other in others]
+        return [f"{result['input']}\t{result['output']}", *shown]
+
+    def write(self, results: Sequence[Mapping[str, Any]], path: Path) -> None:
+        """Write what `infer` found to a file: one output a line."""
+        text = "".join(f"{result.get('output', '')}\n" for result in results)
+        path.write_text(text, encoding="utf-8")
+
     def picture(
         self, model: Seq2Seq, example: Any, path: Path, search: str = ""
     ) -> None:
         """Draw what the model makes of an example with that search, as PNG."""
+        self.runner(model, self.search.parse(search)).draw(example, path)
+
+    def serving(self, model: Seq2Seq, examples: Sequence[Any] = ()) -> Serving:
+        """The model from raw input to raw output, in one graph.
+
+        Args:
+            model: what to export.
+            examples: as `read` gives them; the samples are taken from these where
+                there are enough, and generated otherwise.
+
+        Raises:
+            UserError: models of this task cannot be exported.
+        """
+        return self.runner(model, self.search).serving(examples)
 
 
-def _plain(value: Any) -> Any:
-    """A dataclass as a dictionary, anything else as it is."""
-    nested = is_dataclass(value) and not isinstance(value, type)
-    return asdict(value) if nested else value
+def task_of(model: Seq2Seq) -> Task:
+    """The task of a model, which knows it as its `Purpose` alone."""
+    assert isinstance(model.task, Task)
+    return model.task

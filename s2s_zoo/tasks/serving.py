@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -71,17 +71,3 @@ class Serving:
     strip: bool = False
     reader: Reader | None = None
     assets: Mapping[str, bytes] = field(default_factory=dict)
-
-
-@runtime_checkable
-class Servable(Protocol):
-    """A task whose models can be exported."""
-
-    def serving(self, model: Seq2Seq, examples: Sequence[Any] = ()) -> Serving:
-        """The model from raw input to raw output.
-
-        Args:
-            model: what to export.
-            examples: as `Task.read` gives them; the samples are taken from these
-                where there are enough, and generated otherwise.
-        """

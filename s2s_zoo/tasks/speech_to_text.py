@@ -1,52 +1,33 @@
 """Speech recognition: characters from waveforms, by CTC."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from s2s_zoo.data.audio import read_audio
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.corpora.resolve import read_data
 from s2s_zoo.data.manifests import Utterance, is_features
-from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
-from s2s_zoo.data.speech import SpeechBatches, pad
+from s2s_zoo.data.precomputed import FEATURE_RATE
+from s2s_zoo.data.speech import SpeechBatches
 from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
-from s2s_zoo.layers.masking import mask_lengths
-from s2s_zoo.losses.ctc import ctc_fits, ctc_loss
-from s2s_zoo.metrics.bootstrap import Pooled, score_all
-from s2s_zoo.metrics.significance import Difference, paired_tests
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.losses.ctc import CTC
+from s2s_zoo.metrics.bootstrap import Pooled
 from s2s_zoo.metrics.word_error_rate import error_measures
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
-from s2s_zoo.search.ctc_greedy import ctc_greedy
-from s2s_zoo.search.words import Word, words
-from s2s_zoo.tasks.base import Arrays, Evaluation, Selection, Task
-from s2s_zoo.tasks.serving import Input, Serving, Signature
-from s2s_zoo.typing import Tensor
+from s2s_zoo.search.base import Search
+from s2s_zoo.search.ctc_greedy import CTCGreedy
+from s2s_zoo.tasks.base import Arrays, Outcome, Selection, Task, Unit
+from s2s_zoo.tasks.speech_reader import SpeechReader
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"
-BLOCK_SECONDS = 0.5
-SAMPLES = 3
-SIGNATURE = "ctc:greedy|case:lower|punctuation:none|wer:pooled|interval:bootstrap1000"
-
-
-@dataclass(frozen=True)
-class Transcription:
-    """What was heard.
-
-    Attributes:
-        text: the transcript.
-        words: with time stamps in seconds and confidences in 0..1.
-    """
-
-    text: str
-    words: list[Word]
+MEASURED = "case:lower|punctuation:none|wer:pooled|interval:bootstrap1000"
 
 
 @dataclass(frozen=True)
@@ -55,6 +36,8 @@ class SpeechToText(Task):
 
     Attributes:
         demo_corpus: corpus trained on when no data is named.
+        objective: what training minimizes.
+        search: how transcripts are found.
         alphabet: the characters, in the order of their token ids.
         sample_rate: rate of the waveforms, Hz.
         min_seconds: shorter utterances are not trained on.
@@ -64,23 +47,20 @@ class SpeechToText(Task):
     """
 
     name: ClassVar[str] = "speech_to_text"
+    unit: ClassVar[Unit] = Unit(
+        "seconds of audio", "audio_seconds_per_second", "x real time"
+    )
     evaluation_budget: ClassVar[float] = 120.0
-    speed: ClassVar[tuple[str, str]] = ("audio_seconds_per_second", "x real time")
 
     demo_corpus: str = "demo_speech"
+    objective: Objective = field(default_factory=CTC)
+    search: Search = field(default_factory=CTCGreedy)
     alphabet: str = ENGLISH
     sample_rate: int = 16000
     min_seconds: float = 0.1
     max_seconds: float = 16.7
     augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
     buckets: int = 4
-
-    @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
-        """The task with these attributes, as `dataclasses.asdict` gives them."""
-        settings = dict(settings)
-        augmentation = AudioAugmentation(**_tuples(settings.pop("augmentation", {})))
-        return cls(**settings, augmentation=augmentation)
 
     @property
     def metric(self) -> str:
@@ -90,6 +70,9 @@ class SpeechToText(Task):
     def vocabulary_size(self) -> int:
         """Tokens, the blank not counted."""
         return len(self.alphabet)
+
+    def offers(self, budget: float) -> dict[str, dict[str, Any]]:
+        return {"decoder": {"vocabulary_size": self.vocabulary_size}}
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Token ids of a transcript.
@@ -192,16 +175,8 @@ class SpeechToText(Task):
             self.sample_rate,
             self.augmentation if training else None,
             seed,
+            self.buckets,
         )
-
-    def loss(self, target: dict[str, Tensor], output: dict[str, Tensor]) -> Tensor:
-        """Mean CTC loss, in nats, over the utterances whose transcript fits."""
-        lengths = mask_lengths(output["mask"])
-        target_lengths = target["target_lengths"]
-        losses = ctc_loss(output["logits"], lengths, target["target"], target_lengths)
-        fits = ctc_fits(lengths, target["target"], target_lengths)
-        count = ops.sum(ops.cast(fits, "float32"))
-        return ops.sum(losses) / ops.maximum(count, 1.0)
 
     def random_batch(self, budget: float) -> tuple[tuple[Arrays, Arrays], float]:
         """Utterances of up to 6 s, whose characters last 80 ms each."""
@@ -216,242 +191,29 @@ class SpeechToText(Task):
         target = {"target": tokens, "target_lengths": sizes}
         return (inputs, target), float(lengths.sum() / self.sample_rate)
 
-    def weight(self, inputs: Arrays, target: Arrays) -> float:
-        """Utterances of a batch."""
-        return float(np.sum(inputs["source_lengths"] > 0))
-
-    def generate(
-        self, model: Seq2Seq, inputs: Sequence[Any], **search: Any
-    ) -> list[str]:
-        """Transcripts of audio files or (S,) waveforms at `sample_rate`."""
-        return [t.text for t in self.transcribe(model, inputs, **search)]
-
-    def transcribe(
-        self, model: Seq2Seq, inputs: Sequence[Any], batch_size: int = 8
-    ) -> list[Transcription]:
-        """Transcripts with words of audio files, waveforms or (T, D) features."""
-        sources = [self._read(item) for item in inputs]
-        order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
-        results: dict[int, Transcription] = {}
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            found = self._transcribe_batch(model, [sources[i] for i in rows])
-            results.update(zip(rows, found, strict=True))
-        return [results[i] for i in range(len(sources))]
-
-    def _read(self, item: Any) -> NDArray[np.float32]:
-        if isinstance(item, (str, Path)):
-            if ".npz#" in str(item):
-                return load_features(str(item))
-            return read_audio(item, self.sample_rate)
-        return np.asarray(item, np.float32)
-
-    def _transcribe_batch(
-        self, model: Seq2Seq, sources: list[NDArray[np.float32]]
-    ) -> list[Transcription]:
-        rate = FEATURE_RATE if sources[0].ndim == 2 else self.sample_rate
-        block = int(BLOCK_SECONDS * rate)
-        size = -(-max(map(len, sources)) // block) * block
-        source, lengths = pad(sources, len(sources), max(size, block), 0)
-        output = model.predict_on_batch({"source": source, "source_lengths": lengths})
-        return self.read_output(model, output)[: len(sources)]
-
-    def read_output(
-        self, model: Seq2Seq, output: dict[str, Tensor]
-    ) -> list[Transcription]:
-        """Greedy transcripts of a batch of `logits` and `mask`."""
-        result = [ops.convert_to_numpy(x) for x in ctc_greedy(**output)]
-        seconds = self.frame_seconds(model)
-        found = []
-        for tokens, size, starts, ends, scores in zip(*result, strict=True):
-            heard = tokens[:size]
-            spoken = words(
-                heard, starts[:size], ends[:size], scores[:size], self.alphabet, seconds
-            )
-            found.append(Transcription(self.decode(heard), spoken))
-        return found
-
-    def frame_seconds(self, model: Seq2Seq) -> float:
-        """Seconds between two CTC frames."""
-        return model.encoder.time_stride / model.features.frame_rate
-
-    def evaluate(
-        self,
-        model: Seq2Seq,
-        examples: Sequence[Utterance],
-        budget: float,
-        progress: Callable[[int], None],
-        search: str = "",
-    ) -> Evaluation:
-        """Word and character error rate of greedy transcripts, and the loss.
-
-        What cannot be read counts as heard empty.
-        """
-        _check_greedy(search)
-        batches = self.batches(examples)
-        hypotheses: dict[int, str] = {}
-        losses = []
-        for batch in batches.plan(budget, self.buckets, shuffle=False).epoch(0):
-            inputs, target = batches.load(batch)
-            output = model.predict_on_batch(inputs)
-            heard = self.read_output(model, output)
-            hypotheses.update(
-                (i, t.text) for i, t in zip(batch.indices, heard, strict=False)
-            )
-            losses.append((float(self.loss(target, output)), len(batch.indices)))
-            progress(len(batch.indices))
-        outputs = [
-            (u.name, normalize_transcript(u.transcript, self.alphabet), hypotheses[i])
-            for i, u in enumerate(examples)
-        ]
-        found = self._measure(outputs, losses)
-        return replace(found, unreadable=batches.unreadable)
-
-    def _measure(
-        self, outputs: list[tuple[str, str, str]], losses: list[tuple[float, int]]
-    ) -> Evaluation:
-        scores = score_all(_measures(outputs), SIGNATURE, seed=0)
-        values, weights = zip(*losses, strict=True)
-        loss = float(np.average(values, weights=weights))
-        return Evaluation(
-            scores.metrics | {"loss": loss},
-            scores.confidence,
-            len(outputs),
-            scores.signature,
-            outputs,
-        )
-
-    def paired_test(
-        self, first: Evaluation, second: Evaluation
-    ) -> dict[str, Difference]:
-        """Of word and character error rate."""
-        return paired_tests(_measures(first.outputs), _measures(second.outputs), seed=0)
+    def runner(self, model: Seq2Seq, search: Search) -> SpeechReader:
+        return SpeechReader(model, search, self)
 
     def as_example(self, raw: Any) -> Utterance:
         return Utterance(str(raw), str(raw), -1.0, "")
 
+    def reference(self, example: Utterance) -> str:
+        return normalize_transcript(example.transcript, self.alphabet)
+
+    def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
+        """Word and character error rate."""
+        _, references, hypotheses = zip(*outcomes, strict=True)
+        return error_measures(references, hypotheses)
+
+    def signature(self, search: Search) -> str:
+        return f"{search.signature}|{MEASURED}"
+
     def infer(
         self, model: Seq2Seq, inputs: Sequence[Any], search: str = ""
     ) -> list[dict[str, Any]]:
-        """Transcript, words with time stamps and confidences of each input."""
-        _check_greedy(search)
-        inputs = [item for item in inputs if str(item).strip()]
-        return [
-            {
-                "input": str(item),
-                "output": found.text,
-                "words": [word._asdict() for word in found.words],
-            }
-            for item, found in zip(inputs, self.transcribe(model, inputs), strict=True)
-        ]
-
-    def serving(self, model: Seq2Seq, examples: Sequence[Utterance] = ()) -> Serving:
-        """Waveforms to transcripts and to log-probabilities.
-
-        A model that learned from precomputed features, as the examples tell, takes
-        such features.
-        """
-        samples = self._samples(examples)
-        width = samples[0].shape[1:]
-
-        def batch(rows: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
-            source, lengths = pad(rows, len(rows), max(map(len, rows)), 0)
-            return {"source": source, "source_lengths": lengths}
-
-        return Serving(
-            model=model,
-            inputs={
-                "source": Input((None, None, *width), "float32"),
-                "source_lengths": Input((None,), "int32"),
-            },
-            signatures=_ctc_signatures(model),
-            pieces=tuple(c.encode() for c in self.alphabet),
-            samples=samples,
-            batch=batch,
-            description={
-                "task": self.name,
-                "alphabet": self.alphabet,
-                "blank": self.vocabulary_size,
-                "sample_rate": self.sample_rate,
-                "frame_seconds": self.frame_seconds(model),
-            },
-        )
-
-    def _samples(self, examples: Sequence[Utterance]) -> list[NDArray[np.float32]]:
-        """Three sources of different lengths: short to median examples, or noise."""
-        by_length = {
-            u.seconds: u.source
-            for u in examples
-            if self.min_seconds <= u.seconds <= self.max_seconds
-        }
-        seconds = sorted(by_length)
-        if len(seconds) >= SAMPLES:
-            shorter = seconds[: len(seconds) // 2 + 2]
-            chosen = (shorter[0], shorter[len(shorter) // 2], shorter[-1])
-            return [self._read(by_length[s]) for s in chosen]
-        if seconds:
-            whole = self._read(by_length[seconds[-1]])
-        else:
-            noise = np.random.default_rng(0).normal(0, 0.1, 2 * self.sample_rate)
-            whole = noise.astype(np.float32)
-        return [whole[: len(whole) * part // 4] for part in (2, 3, 4)]
-
-    def picture(
-        self, model: Seq2Seq, example: Utterance, path: Path, search: str = ""
-    ) -> None:
-        """Spectrogram, character probabilities over time, and transcript."""
-        from s2s_zoo.plots import plot_utterance
-
-        _check_greedy(search)
-        source = self._read(example.source)
-        inputs = {"source": source[None], "source_lengths": np.array([len(source)])}
-        output = model.predict_on_batch(inputs)
-        features, _ = model.features(**_as_arguments(inputs))
-        plot_utterance(
-            path,
-            features=ops.convert_to_numpy(features)[0],
-            frame_seconds=1 / model.features.frame_rate,
-            probabilities=ops.convert_to_numpy(ops.softmax(output["logits"]))[0],
-            probability_seconds=self.frame_seconds(model),
-            alphabet=self.alphabet,
-            transcript=self.read_output(model, output)[0].text,
-            reference=normalize_transcript(example.transcript, self.alphabet),
-        )
-
-
-def _ctc_signatures(model: Seq2Seq) -> dict[str, Signature]:
-    """Greedy tokens, and what they were chosen by."""
-
-    def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        found = ctc_greedy(**model(inputs, training=False))
-        return {"tokens": found.tokens, "token_lengths": found.lengths}
-
-    def log_probabilities(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        output = model(inputs, training=False)
-        return {
-            "log_probabilities": ops.log_softmax(ops.cast(output["logits"], "float32")),
-            "lengths": mask_lengths(output["mask"]),
-        }
-
-    return {"serve": serve, "log_probabilities": log_probabilities}
-
-
-def _measures(outputs: list[tuple[str, str, str]]) -> dict[str, Pooled]:
-    _, references, hypotheses = zip(*outputs, strict=True)
-    return error_measures(references, hypotheses)
-
-
-def _check_greedy(search: str) -> None:
-    if search not in ("", "greedy"):
-        raise UserError(f"Speech is searched greedily. Received: --search {search}")
-
-
-def _as_arguments(inputs: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    return {"source": inputs["source"], "lengths": inputs["source_lengths"]}
-
-
-def _tuples(settings: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
+        """As of every task; blank lines of a list of files are no inputs."""
+        named = [item for item in inputs if str(item).strip()]
+        return super().infer(model, named, search)
 
 
 TASKS.register(SpeechToText.name, SpeechToText, __file__)

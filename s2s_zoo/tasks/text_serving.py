@@ -2,46 +2,37 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from s2s_zoo.data.pairs import Pair
-from s2s_zoo.data.speech import pad
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.tasks.serving import DEFAULT, Input, Reader, Serving
-from s2s_zoo.tasks.text_writer import TextWriter
-from s2s_zoo.typing import Tensor
+from s2s_zoo.typing import Tensors
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, UNKNOWN
+
+if TYPE_CHECKING:
+    from s2s_zoo.tasks.text_writer import TextWriter
 
 SAMPLES = 3
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
 
 
-def text_serving(
-    writer: TextWriter, name: str, assets: dict[str, bytes], samples: list[str]
-) -> Serving:
+def text_serving(writer: "TextWriter", examples: Sequence[Pair]) -> Serving:
     """A model that writes texts, the search inside.
 
     Args:
         writer: the model, its tokenizers and its search.
-        name: of the task.
-        assets: the tokenizers' files.
-        samples: texts to compare the graph by.
+        examples: whose sources the graph is compared by.
     """
 
-    def batch(rows: Sequence[str]) -> dict[str, NDArray[Any]]:
-        ids, _ = writer.encode(rows)
-        padded, lengths = pad(ids, len(ids), max(map(len, ids)), PAD)
-        return {"source": padded, "source_lengths": lengths}
-
-    def serve(inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        writer.model.search_with(writer.options)
-        found = writer.model(writer.prefixed(inputs), training=False)
+    def serve(inputs: Tensors) -> Tensors:
+        writer.model.search_with(writer.search)
+        found = writer.model(writer.prompted(inputs), training=False)
         best = {n: found[n][:, 0] for n in ("tokens", "lengths", "scores")}
         best["token_lengths"] = best.pop("lengths")
         return best
 
+    task = writer.task
     return Serving(
         model=writer.model,
         inputs={
@@ -51,11 +42,11 @@ def text_serving(
         signatures={DEFAULT: serve},
         pieces=piece_bytes(writer.target),
         strip=True,
-        reader=Reader(writer.source.model, writer.cut),
-        samples=samples,
-        batch=batch,
-        description={"task": name, "end": END, "padding": PAD},
-        assets=assets,
+        reader=Reader(writer.source.model, task.cut),
+        samples=sample_sources(examples),
+        batch=writer.padded,
+        description={"task": task.name, "end": END, "padding": PAD},
+        assets=task.assets(),
     )
 
 

@@ -1,12 +1,11 @@
 """Text from text: translation, summaries, replies."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.data.corpora.resolve import read_pairs
@@ -17,9 +16,9 @@ from s2s_zoo.data.text import TextBatches, usable_pairs
 from s2s_zoo.data.tokenizer import Tokenizer, read_tokenizer
 from s2s_zoo.data.tokenizer_pair import TokenizerPair
 from s2s_zoo.errors import UserError
-from s2s_zoo.losses.cross_entropy import smoothed_cross_entropy
-from s2s_zoo.metrics.bootstrap import Pooled, score_all
-from s2s_zoo.metrics.significance import Difference, paired_tests
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.losses.cross_entropy import CrossEntropy
+from s2s_zoo.metrics.bootstrap import Pooled
 from s2s_zoo.metrics.text import (
     METRICS,
     Measure,
@@ -29,17 +28,14 @@ from s2s_zoo.metrics.text import (
 )
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
-from s2s_zoo.search.options import Search
-from s2s_zoo.tasks.base import Arrays, Evaluation, Selection, Task
-from s2s_zoo.tasks.serving import Serving
-from s2s_zoo.tasks.text_serving import sample_sources, text_serving
+from s2s_zoo.search.base import Search
+from s2s_zoo.search.tokens import TokenSearch
+from s2s_zoo.tasks.base import Arrays, Batches, Outcome, Selection, Task, Unit
 from s2s_zoo.tasks.text_writer import TextWriter
-from s2s_zoo.typing import Tensor
-from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
+from s2s_zoo.vocabulary import SPECIAL_PIECES
 
-SEED = 12345
 FIRST = len(SPECIAL_PIECES)
-END_PIECE = SPECIAL_PIECES[END]
+SCALED_VOCABULARY = 32
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,8 @@ class TextToText(Task):
 
     Attributes:
         demo_corpus: corpus trained on when no data is named.
+        objective: what training minimizes.
+        search: how texts are written.
         source: language of the source, as corpora name it.
         target: language of the target.
         tokenizer: "bpe", "unigram", "word" or "char".
@@ -60,20 +58,20 @@ class TextToText(Task):
         bpe_dropout: share of merges left out at random in training.
         max_tokens: pairs with a longer side are not trained on.
         cut: sources are cut to so many tokens instead, 0 for never.
-        label_smoothing: share of the target's probability given to all other tokens.
         buckets: static shapes the batches have at most.
         measure: "translation" (BLEU, chrF), "summary" (ROUGE) or "exact".
-        search: how texts are written.
         validation_beam: beam of validations in training.
         tokenizers: learned or given; None before training.
     """
 
     name: ClassVar[str] = "text_to_text"
+    unit: ClassVar[Unit] = Unit("tokens", "tokens_per_second", " tokens/s")
     higher_is_better: ClassVar[bool] = True
     evaluation_budget: ClassVar[float] = 4096.0
-    speed: ClassVar[tuple[str, str]] = ("tokens_per_second", " tokens/s")
 
     demo_corpus: str = "demo_numbers"
+    objective: Objective = field(default_factory=CrossEntropy)
+    search: TokenSearch = field(default_factory=TokenSearch)
     source: str = "en"
     target: str = "de"
     tokenizer: Kind = "bpe"
@@ -85,10 +83,8 @@ class TextToText(Task):
     bpe_dropout: float = 0.0
     max_tokens: int = 256
     cut: int = 0
-    label_smoothing: float = 0.1
     buckets: int = 8
     measure: Measure = "translation"
-    search: Search = field(default_factory=Search)
     validation_beam: int = 1
     tokenizers: TokenizerPair | None = field(
         default=None, repr=False, metadata={"setting": False}
@@ -99,13 +95,6 @@ class TextToText(Task):
             known = ", ".join(METRICS)
             raise UserError(f"task.measure is one of {known}. Received: {self.measure}")
 
-    @classmethod
-    def from_settings(cls, settings: dict[str, Any]) -> Self:
-        """The task with these attributes, as `settings` gives them."""
-        settings = dict(settings)
-        search = Search().with_settings(settings.pop("search", {}))
-        return cls(**settings, search=search)
-
     @property
     def metric(self) -> str:
         return METRICS[self.measure]
@@ -114,10 +103,17 @@ class TextToText(Task):
     def vocabulary_size(self) -> int:
         return self.tokenizers.target.size if self.tokenizers else self.vocabulary
 
+    def offers(self, budget: float) -> dict[str, dict[str, Any]]:
+        both = (self._source_size, self.vocabulary_size)
+        parts = zip(("features", "decoder"), both, strict=True)
+        return {part: {"vocabulary_size": size} for part, size in parts}
+
     @property
-    def source_arguments(self) -> dict[str, Any]:
-        size = self.tokenizers.source.size if self.tokenizers else self.vocabulary
-        return {"vocabulary_size": size}
+    def _source_size(self) -> int:
+        return self.tokenizers.source.size if self.tokenizers else self.vocabulary
+
+    def scaled_settings(self) -> dict[str, Any]:
+        return {"vocabulary": min(self.vocabulary, SCALED_VOCABULARY)}
 
     @property
     def shares_vocabulary(self) -> bool:
@@ -164,7 +160,12 @@ class TextToText(Task):
         return replace(self, tokenizers=TokenizerPair.from_assets(assets))
 
     @property
-    def _fitted(self) -> TokenizerPair:
+    def fitted(self) -> TokenizerPair:
+        """The tokenizers.
+
+        Raises:
+            UserError: none are learned or given yet.
+        """
         if self.tokenizers is None:
             raise UserError("The model has no tokenizer yet: train it")
         return self.tokenizers
@@ -173,7 +174,7 @@ class TextToText(Task):
         return read_pairs(data, split, self.source, self.target)
 
     def amount(self, examples: Sequence[Pair]) -> str:
-        both = (self._fitted.source.size, self._fitted.target.size)
+        both = (self.fitted.source.size, self.fitted.target.size)
         kept = both[:1] if self.shares_vocabulary else both
         sizes = " and ".join(f"{size:,}" for size in kept)
         cut = self._cut_text(self.batches(examples))
@@ -189,11 +190,12 @@ class TextToText(Task):
     ) -> TextBatches:
         return TextBatches(
             examples,
-            self._fitted.source,
-            self._fitted.target,
+            self.fitted.source,
+            self.fitted.target,
             dropout=self.bpe_dropout if training else 0.0,
             cut=self.cut,
             seed=seed,
+            buckets=self.buckets,
         )
 
     def select(
@@ -222,25 +224,12 @@ class TextToText(Task):
             raise UserError(f"{where}: no usable pair among {len(examples)}")
         return Selection(subset(examples, rows), dropped)
 
-    def loss(self, target: dict[str, Tensor], output: dict[str, Tensor]) -> Tensor:
-        """Mean cross-entropy of the real tokens, in nats, smoothed."""
-        tokens = target["target"]
-        mask = ops.not_equal(tokens, PAD)
-        losses = smoothed_cross_entropy(
-            output["logits"], tokens, mask, self.label_smoothing
-        )
-        count = ops.sum(ops.cast(mask, "float32"))
-        return ops.sum(losses) / ops.maximum(count, 1.0)
-
-    def weight(self, inputs: Arrays, target: Arrays) -> float:
-        return float(target["target_lengths"].sum())
-
     def random_batch(self, budget: float) -> tuple[tuple[Arrays, Arrays], float]:
         """Pairs of up to 32 tokens a side."""
         rng = np.random.default_rng(0)
         size = int(min(32, budget))
         rows = max(1, int(budget) // size)
-        sizes = (self.source_arguments["vocabulary_size"], self.vocabulary_size)
+        sizes = (self._source_size, self.vocabulary_size)
         lengths = rng.integers(max(1, size * 3 // 4), size + 1, (2, rows), np.int32)
         source, target = (
             rng.integers(FIRST, vocabulary, (rows, size), np.int32)
@@ -251,143 +240,30 @@ class TextToText(Task):
         wanted = {"target": target, "target_lengths": lengths[1]}
         return (inputs, wanted), float(lengths[0].sum())
 
-    def generate(
-        self, model: Seq2Seq, inputs: Sequence[Any], **search: Any
-    ) -> list[str]:
-        """The best text for each line of text."""
-        writer = self.writer(model, self.search.with_settings(search))
-        return [texts[0].text for texts in writer.lines(inputs)]
-
-    def writer(self, model: Seq2Seq, options: Search) -> TextWriter:
-        """What writes texts with a model."""
-        return TextWriter(
-            model,
-            self._fitted.source,
-            self._fitted.target,
-            options,
-            self.cut,
-            self.evaluation_budget,
-        )
-
-    def evaluate(
-        self,
-        model: Seq2Seq,
-        examples: Sequence[Pair],
-        budget: float,
-        progress: Callable[[int], None],
-        search: str = "",
-    ) -> Evaluation:
-        """Scores of detokenized texts, free-running, and the loss."""
-        options = Search.parse(search, self.search)
-        writer = self.writer(model, options)
-        batches = self.batches(examples)
-        texts: dict[int, str] = {}
-        losses = []
-        for batch in batches.plan(budget, self.buckets, shuffle=False).epoch(0):
-            inputs, target = batches.load(batch)
-            output = model.predict_on_batch(inputs)
-            losses.append((float(self.loss(target, output)), self.weight({}, target)))
-            written = writer.batch(inputs["source"], inputs["source_lengths"])
-            pairs = zip(batch.indices, written, strict=False)
-            texts.update((i, best[0].text) for i, best in pairs)
-            progress(len(batch.indices))
-        outputs = [
-            (pair.name, pair.target, texts[i]) for i, pair in enumerate(examples)
-        ]
-        found = self._measure(outputs, losses, options)
-        return replace(found, signature=found.signature + self._cut_text(batches))
-
-    def validate(
-        self,
-        model: Seq2Seq,
-        examples: Sequence[Pair],
-        budget: float,
-        progress: Callable[[int], None],
-    ) -> Evaluation:
-        """As `evaluate`, with the beam of validations."""
-        beam = f"beam={self.validation_beam},n_best=1"
-        return self.evaluate(model, examples, budget, progress, beam)
-
-    def _measure(
-        self,
-        outputs: list[tuple[str, str, str]],
-        losses: list[tuple[float, float]],
-        options: Search,
-    ) -> Evaluation:
-        signature = f"{text_signature(self.measure)}|{options.signature}"
-        scores = score_all(self._measures(outputs), signature, seed=SEED)
-        values, weights = zip(*losses, strict=True)
-        loss = float(np.average(values, weights=weights))
-        metrics = {self.metric: scores.metrics[self.metric], **scores.metrics}
-        return Evaluation(
-            metrics | {"loss": loss},
-            scores.confidence,
-            len(outputs),
-            scores.signature,
-            outputs,
-        )
-
-    def _measures(self, outputs: list[tuple[str, str, str]]) -> dict[str, Pooled]:
-        _, references, written = zip(*outputs, strict=True)
-        return text_measures(self.measure, written, references)
-
-    def paired_test(
-        self, first: Evaluation, second: Evaluation
-    ) -> dict[str, Difference]:
-        measures = [self._measures(e.outputs) for e in (first, second)]
-        return paired_tests(measures[0], measures[1], seed=SEED)
+    def runner(self, model: Seq2Seq, search: Search) -> TextWriter:
+        assert isinstance(search, TokenSearch)
+        return TextWriter(model, search, self, self.fitted)
 
     def as_example(self, raw: Any) -> Pair:
         return Pair(str(raw), str(raw), "")
 
-    def infer(
-        self, model: Seq2Seq, inputs: Sequence[Any], search: str = ""
-    ) -> list[dict[str, Any]]:
-        """The text of each line with its score, and the others where asked for."""
-        options = Search.parse(search, self.search)
-        writer = self.writer(model, options)
-        lines = [str(line) for line in inputs]
-        sources, unread = writer.encode(lines)
-        results = []
-        for line, texts, count in zip(
-            lines, writer.write(sources), unread, strict=True
-        ):
-            best = texts[0]
-            result: dict[str, Any] = {"input": line, "output": best.text}
-            result |= {"score": best.score, "finished": best.finished}
-            result |= {"tokens_cut": count} if self.cut else {}
-            if options.n_best > 1:
-                result["n_best"] = [text._asdict() for text in texts]
-            results.append(result)
-        return results
+    def reference(self, example: Pair) -> str:
+        return example.target
 
-    def serving(self, model: Seq2Seq, examples: Sequence[Pair] = ()) -> Serving:
-        """The source, or its token ids, to token ids and text, the search inside."""
-        writer = self.writer(model, self.search)
-        samples = sample_sources(examples)
-        return text_serving(writer, self.name, self.assets(), samples)
+    def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
+        _, references, written = zip(*outcomes, strict=True)
+        return text_measures(self.measure, written, references)
 
-    def picture(
-        self, model: Seq2Seq, example: Pair, path: Path, search: str = ""
-    ) -> None:
-        """Which pieces of the source each piece of the text attended to."""
-        from s2s_zoo.plots import plot_alignment
+    def signature(self, search: Search) -> str:
+        return f"{text_signature(self.measure)}|{search.signature}"
 
-        writer = self.writer(model, Search.parse(search, self.search))
-        (source,), _ = writer.encode([example.source])
-        text = writer.write([source])[0][0].text
-        target = np.append(self._fitted.target.encode([text])[0], np.int32(END))
-        read = self._fitted.source.encode_pieces(example.source)[: len(source) - 1]
-        written = self._fitted.target.encode_pieces(text)
-        lengths = np.array([len(source)], np.int32)
-        memory = model.encode({"source": source[None], "source_lengths": lengths})
-        weights = model.decoder.alignment(ops.convert_to_tensor(target[None]), memory)
-        plot_alignment(
-            path,
-            [*read, END_PIECE],
-            [*written, END_PIECE],
-            ops.convert_to_numpy(weights)[0],
-        )
+    def remarks(self, batches: Batches) -> str:
+        assert isinstance(batches, TextBatches)
+        return self._cut_text(batches)
+
+    @property
+    def validation_search(self) -> str:
+        return f"beam={self.validation_beam},n_best=1"
 
 
 def subset(examples: Sequence[Pair], rows: NDArray[np.int64]) -> Sequence[Pair]:

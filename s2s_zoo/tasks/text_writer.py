@@ -2,20 +2,29 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from s2s_zoo.data.speech import pad
+from s2s_zoo.data.padding import pad
+from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.tokenizer import Tokenizer
-from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.search.options import Search
-from s2s_zoo.vocabulary import END, PAD
+from s2s_zoo.data.tokenizer_pair import TokenizerPair
+from s2s_zoo.search.base import Hypothesis
+from s2s_zoo.search.tokens import TokenSearch
+from s2s_zoo.tasks.runner import Arrays, Result, Runner
+from s2s_zoo.tasks.serving import Serving
+from s2s_zoo.tasks.text_serving import text_serving
+from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
+
+if TYPE_CHECKING:
+    from s2s_zoo.tasks.text_to_text import TextToText
 
 BLOCK = 8
-FIELDS = ("tokens", "lengths", "scores", "finished")
+END_PIECE = SPECIAL_PIECES[END]
 
 
 class Written(NamedTuple):
@@ -36,34 +45,55 @@ NOTHING = Written("", 0.0, True)
 
 
 @dataclass(frozen=True)
-class TextWriter:
-    """A model with its tokenizers and a way to search.
+class TextWriter(Runner):
+    """A model that writes texts, with its tokenizers.
 
     Attributes:
-        model: trained.
-        source: cuts what is read.
-        target: joins what is written.
-        options: how to search.
-        cut: tokens of a source that are read, 0 for all.
-        budget: padded source tokens of a batch.
+        task: how much of a source is read.
+        tokenizers: what cuts the sources and joins the targets.
     """
 
-    model: Seq2Seq
-    source: Tokenizer
-    target: Tokenizer
-    options: Search
-    cut: int
-    budget: float
+    search: TokenSearch
+    task: "TextToText"
+    tokenizers: TokenizerPair
 
-    def lines(self, lines: Sequence[Any]) -> list[list[Written]]:
-        """The texts of each line, best first; a blank line has an empty one."""
-        return self.write(self.encode([str(line) for line in lines])[0])
+    @property
+    def source(self) -> Tokenizer:
+        """Cuts what is read."""
+        return self.tokenizers.source
 
-    def write(self, sources: Sequence[NDArray[np.int32]]) -> list[list[Written]]:
+    @property
+    def target(self) -> Tokenizer:
+        """Joins what is written."""
+        return self.tokenizers.target
+
+    def result(self, hypotheses: list[Hypothesis]) -> Result:
+        texts = [self._written(found) for found in hypotheses] or [NOTHING]
+        best = texts[0]
+        details: dict[str, Any] = {"score": best.score, "finished": best.finished}
+        if self.search.n_best > 1:
+            details["n_best"] = [text._asdict() for text in texts]
+        return Result(best.text, details)
+
+    def _written(self, found: Hypothesis) -> Written:
+        text = self.target.decode(found.tokens).strip()
+        return Written(text, found.score, found.finished)
+
+    def run(self, inputs: Sequence[Any]) -> list[Result]:
+        """The texts of each line; a blank one has an empty text."""
+        sources, unread = self.encode([str(line) for line in inputs])
+        results = self.write(sources)
+        if self.task.cut:
+            for result, count in zip(results, unread, strict=True):
+                result.details["tokens_cut"] = count
+        return results
+
+    def write(self, sources: Sequence[NDArray[np.int32]]) -> list[Result]:
         """The texts of each source that `encode` gave."""
-        found: list[list[Written]] = [[NOTHING] for _ in sources]
+        found = [self.result([]) for _ in sources]
         order = [i for i in np.argsort([len(s) for s in sources]) if len(sources[i])]
-        for rows in _groups([len(sources[i]) for i in order], self.budget):
+        lengths = [len(sources[i]) for i in order]
+        for rows in _groups(lengths, self.task.evaluation_budget):
             chosen = [order[row] for row in rows]
             texts = self._batch([sources[i] for i in chosen])
             for i, text in zip(chosen, texts, strict=False):
@@ -75,46 +105,57 @@ class TextWriter:
 
         A blank line has no ids.
         """
-        every = self.source.encode(lines)
-        limit = self.cut - 1 if self.cut else max(map(len, every), default=0)
+        every, cut = self.source.encode(lines), self.task.cut
+        limit = cut - 1 if cut else max(map(len, every), default=0)
         kept = [ids[:limit] for ids in every]
         read = [np.append(ids, np.int32(END)) if len(ids) else ids for ids in kept]
         return read, [max(0, len(ids) - limit) for ids in every]
 
-    def _batch(self, sources: list[NDArray[np.int32]]) -> list[list[Written]]:
+    def _batch(self, sources: list[NDArray[np.int32]]) -> list[Result]:
         """Shapes are few: rows a power of 2, tokens a multiple of 8."""
         size = -(-max(map(len, sources)) // BLOCK) * BLOCK
         rows = 1 << (len(sources) - 1).bit_length()
-        return self.batch(*pad(sources, rows, size, PAD))
+        source, lengths = pad(sources, rows, size, PAD)
+        return self.read({"source": source, "source_lengths": lengths}, {})
 
-    def batch(
-        self, source: NDArray[np.int32], lengths: NDArray[np.int32]
-    ) -> list[list[Written]]:
-        """The texts of padded ids (B, T) of these lengths (B,)."""
-        self.model.search_with(self.options)
-        inputs = self.prefixed({"source": source, "source_lengths": lengths})
-        result = self.model.predict_on_batch(inputs)
-        found = (ops.convert_to_numpy(result[name]) for name in FIELDS)
-        return [self._texts(*row) for row in zip(*found, strict=True)]
-
-    def prefixed(self, inputs: dict[str, Any]) -> dict[str, Any]:
+    def prompted(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The inputs of a search, with the tokens that its texts begin with."""
-        if not self.options.prefix:
+        if not self.search.prefix:
             return inputs
-        (ids,) = self.target.encode([self.options.prefix])
+        (ids,) = self.target.encode([self.search.prefix])
         rows = ops.shape(inputs["source"])[0]
         ids = ops.convert_to_tensor(ids, "int32")
         prefix = ops.broadcast_to(ids[None], (rows, len(ids)))
         return {**inputs, "prefix": prefix}
 
-    def _texts(self, *columns: NDArray[Any]) -> list[Written]:
-        return [
-            Written(
-                self.target.decode(ids[:size]).strip(), float(score), bool(finished)
-            )
-            for ids, size, score, finished in zip(*columns, strict=True)
-            if np.isfinite(score)
-        ] or [NOTHING]
+    def draw(self, example: Pair, path: Path) -> None:
+        """Which pieces of the source each piece of the text attended to."""
+        from s2s_zoo.plots import plot_alignment
+
+        (source,), _ = self.encode([example.source])
+        text = self.write([source])[0].output
+        target = np.append(self.target.encode([text])[0], np.int32(END))
+        read = self.source.encode_pieces(example.source)[: len(source) - 1]
+        written = self.target.encode_pieces(text)
+        lengths = np.array([len(source)], np.int32)
+        memory = self.model.encode({"source": source[None], "source_lengths": lengths})
+        target = ops.convert_to_tensor(target[None])
+        plot_alignment(
+            path,
+            [*read, END_PIECE],
+            [*written, END_PIECE],
+            ops.convert_to_numpy(self.model.decoder.alignment(target, memory))[0],
+        )
+
+    def serving(self, examples: Sequence[Pair]) -> Serving:
+        """The source, or its token ids, to token ids and text, the search inside."""
+        return text_serving(self, examples)
+
+    def padded(self, lines: Sequence[str]) -> Arrays:
+        """Lines of text as the inputs of the model."""
+        ids, _ = self.encode(lines)
+        source, lengths = pad(ids, len(ids), max(map(len, ids)), PAD)
+        return {"source": source, "source_lengths": lengths}
 
 
 def _groups(lengths: Sequence[int], budget: float) -> Iterator[range]:

@@ -61,7 +61,7 @@ def benchmark(
         preset: name of a preset; its demo's settings are in force, so that a batch
             fits a small machine.
         precisions: what to time; the first is the baseline.
-        settings: values by path, such as {"recipe.batch_seconds": 400.0}.
+        settings: values by path, such as {"recipe.batch": 400.0}.
         steps: timed of each.
         reporter: hears which precision is timed no further.
 
@@ -69,11 +69,11 @@ def benchmark(
         UserError: no such preset, precision or setting.
     """
     reporter = reporter or Reporter()
-    found: Preset = PRESETS.get(preset)
+    found: Preset[Any] = PRESETS.get(preset)
     found = found.with_settings({**found.demo, **(settings or {})})
     for precision in precisions:
         policies(precision)
-    batch, units = found.task.random_batch(found.recipe.budget)
+    batch, units = found.task.random_batch(found.recipe.batch)
     contestants: dict[str, _Contestant] = {}
     for precision in dict.fromkeys(precisions):
         contestants[precision] = _warm(found, precision, batch)
@@ -86,7 +86,7 @@ def benchmark(
     return [Timing(p, s, units / s, base / s) for p, s in medians.items()]
 
 
-def _warm(preset: Preset, precision: str, batch: tuple[Any, Any]) -> _Contestant:
+def _warm(preset: Preset[Any], precision: str, batch: tuple[Any, Any]) -> _Contestant:
     """A model that has compiled its step."""
     preset = preset.with_settings({"recipe.precision": precision})
     keras.utils.set_random_seed(preset.recipe.seed)

@@ -10,7 +10,7 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.metrics.bootstrap import SAMPLES
 from s2s_zoo.metrics.significance import Difference
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.tasks.base import Evaluation, task_of
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, find_run
 
@@ -81,13 +81,13 @@ def compare(
     _check_tasks(runs, models)
     source = data or _common_corpus(runs, models)
     examples = _common_examples(runs, models, source, split, reporter)
-    budget = budget or models[0].task.evaluation_budget
+    budget = budget or task_of(models[0]).evaluation_budget
     one, other = (_evaluate(m, examples, budget, search, reporter) for m in models)
     _check_references(runs, (one, other))
     return Comparison(
         (runs[0].path, runs[1].path),
         (one, other),
-        models[0].task.paired_test(one, other),
+        task_of(models[0]).paired_test(one, other),
         _signature(one, other),
     )
 
@@ -104,7 +104,7 @@ def _load(run: RunDirectory) -> Seq2Seq:
 def _check_tasks(
     runs: tuple[RunDirectory, RunDirectory], models: tuple[Seq2Seq, Seq2Seq]
 ) -> None:
-    names = [model.task.name for model in models]
+    names = [task_of(model).name for model in models]
     if names[0] != names[1]:
         raise UserError(
             "Runs of one task can be compared. Received: "
@@ -118,7 +118,7 @@ def _common_corpus(
     runs: tuple[RunDirectory, RunDirectory], models: tuple[Seq2Seq, Seq2Seq]
 ) -> str:
     corpora = [
-        run.read_request()["data"] or model.task.demo_corpus
+        run.read_request()["data"] or task_of(model).demo_corpus
         for run, model in zip(runs, models, strict=True)
     ]
     if corpora[0] != corpora[1]:
@@ -138,7 +138,7 @@ def _common_examples(
 ) -> Sequence[Any]:
     """The examples that both models can be measured on."""
     examples: Sequence[Any]
-    examples, others = (model.task.read(source, split) for model in models)
+    examples, others = (task_of(model).read(source, split) for model in models)
     same = len(examples) == len(others) and all(map(operator.eq, examples, others))
     if not same:
         raise UserError(
@@ -146,7 +146,7 @@ def _common_examples(
             "runs of the same languages can be compared"
         )
     for model in models:
-        selection = model.task.select(
+        selection = task_of(model).select(
             model, examples, f"{source}, {split}", training=False
         )
         for reason, names in selection.dropped.items():
@@ -163,7 +163,7 @@ def _evaluate(
     reporter: Reporter,
 ) -> Evaluation:
     reporter.evaluating(len(examples))
-    evaluation: Evaluation = model.task.evaluate(
+    evaluation: Evaluation = task_of(model).evaluate(
         model, examples, budget, reporter.evaluated, search
     )
     return evaluation

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from s2s_zoo.errors import writing
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.tasks.base import Evaluation, task_of
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import find_run
 
@@ -41,17 +41,18 @@ def evaluate(
     model = Seq2Seq.from_preset(found.preset, load_weights=True)
     if compiled:
         model.compile_search()
-    source = data or found.read_request()["data"] or model.task.demo_corpus
-    selection = model.task.select(
-        model, model.task.read(source, split), f"{source}, {split}", training=False
+    task = task_of(model)
+    source = data or found.read_request()["data"] or task.demo_corpus
+    selection = task.select(
+        model, task.read(source, split), f"{source}, {split}", training=False
     )
     for reason, names in selection.dropped.items():
         reporter.note(f"{split}: {len(names)} examples {reason} left out")
     reporter.evaluating(len(selection.usable))
-    evaluation = model.task.evaluate(
+    evaluation = task.evaluate(
         model,
         selection.usable,
-        model.task.evaluation_budget if budget is None else budget,
+        task.evaluation_budget if budget is None else budget,
         reporter.evaluated,
         search,
     )

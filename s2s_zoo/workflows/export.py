@@ -14,8 +14,8 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.export.comparison import compare
 from s2s_zoo.export.formats import FORMATS, Format
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.tasks.base import Task
-from s2s_zoo.tasks.serving import Servable, Serving
+from s2s_zoo.tasks.base import task_of
+from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, find_run
 
@@ -90,15 +90,14 @@ def _find_format(name: str) -> Format:
 
 
 def _serving(run: RunDirectory, model: Seq2Seq, reporter: Reporter) -> Serving:
-    task = model.task
-    if not (isinstance(task, Task) and isinstance(task, Servable)):
-        raise UserError(f"A model for {type(task).__name__} cannot be exported")
+    task = task_of(model)
     try:
         source = run.read_request()["data"] or task.demo_corpus
-        return task.serving(model, task.read(source, "test"))
+        examples = task.read(source, "test")
     except UserError as error:
         reporter.note(f"Compared on generated inputs: {error}")
-        return task.serving(model)
+        examples = ()
+    return task.serving(model, examples)
 
 
 @contextmanager

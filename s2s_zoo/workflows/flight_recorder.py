@@ -201,9 +201,7 @@ class FlightRecorder:
             set_host_random_state(host)
 
     def _values(self) -> Values:
-        variables = [
-            v for v in self.model.non_trainable_variables if "int" in str(v.dtype)
-        ]
+        variables = list(self.model.non_trainable_variables)
         if not self.skips:
             variables += self.model.trainable_variables
         return [(v, np.array(ops.convert_to_numpy(v))) for v in variables]

@@ -6,6 +6,7 @@ from typing import Any
 
 from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.tasks.base import task_of
 from s2s_zoo.workflows.run_directory import find_run
 
 
@@ -36,13 +37,13 @@ def infer(
     model = Seq2Seq.from_preset(find_run(run).preset, load_weights=True)
     if compiled:
         model.compile_search()
-    results = model.task.infer(model, inputs, search)
+    task = task_of(model)
+    results = task.infer(model, inputs, search)
     if plot is not None:
         with writing(Path(plot)):
-            example = model.task.as_example(inputs[0])
-            model.task.picture(model, example, Path(plot), search)
+            example = task.as_example(inputs[0])
+            task.picture(model, example, Path(plot), search)
     if output is not None:
-        lines = "".join(f"{result['output']}\n" for result in results)
         with writing(Path(output)):
-            Path(output).write_text(lines, encoding="utf-8")
+            task.write(results, Path(output))
     return results

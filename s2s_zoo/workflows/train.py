@@ -113,9 +113,9 @@ def _run_directory(
     return run
 
 
-def _resolve(request: dict[str, Any], preset: str) -> Preset:
+def _resolve(request: dict[str, Any], preset: str) -> Preset[Any]:
     """The preset with the demo's and then the request's settings."""
-    found: Preset = PRESETS.get(request["preset"])
+    found: Preset[Any] = PRESETS.get(request["preset"])
     if PRESETS.get(preset).name != found.name:
         raise UserError(f"This run trains {found.name}. Received: {preset}")
     if request["data"] is None:
@@ -126,7 +126,7 @@ def _resolve(request: dict[str, Any], preset: str) -> Preset:
 
 
 def _prepare(
-    preset: Preset,
+    preset: Preset[Any],
     request: dict[str, Any],
     run: RunDirectory,
     start: Path | None,
@@ -148,8 +148,7 @@ def _prepare(
         for split, found in examples.items()
     )
     batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
-    budget = preset.recipe.budget * preset.recipe.devices
-    plan = batches.plan(budget, preset.task.buckets, shuffle=True)
+    plan = batches.plan(preset.recipe.batch * preset.recipe.devices, shuffle=True)
     steps = preset.recipe.epochs * len(plan)
     steps = min(steps, preset.recipe.max_steps or steps)
     compile_model(model, preset, _updates(steps, len(plan), preset.recipe.accumulate))
@@ -185,13 +184,17 @@ def _outline(loop: TrainingLoop, training: Sequence[Any]) -> TrainingOutline:
         padding_share=loop.plan.padding_share(),
         precision=loop.preset.recipe.precision,
         backend=keras.backend.backend(),
-        speed_unit=loop.preset.task.speed[1],
+        speed_unit=loop.preset.task.unit.shown,
         resumed_at=0,
     )
 
 
 def _usable(
-    preset: Preset, model: Seq2Seq, found: Sequence[Any], where: str, reporter: Reporter
+    preset: Preset[Any],
+    model: Seq2Seq,
+    found: Sequence[Any],
+    where: str,
+    reporter: Reporter,
 ) -> Sequence[Any]:
     """The examples that can be used; tells which cannot, and why."""
     selection = preset.task.select(model, found, where)
@@ -207,7 +210,7 @@ def _updates(steps: int, steps_per_epoch: int, accumulate: int) -> int:
     return epochs * -(-steps_per_epoch // accumulate) + -(-rest // accumulate)
 
 
-def compile_model(model: Seq2Seq, preset: Preset, updates: int) -> None:
+def compile_model(model: Seq2Seq, preset: Preset[Any], updates: int) -> None:
     """Give the model the optimizer and schedule of its recipe.
 
     Args:

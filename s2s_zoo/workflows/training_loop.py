@@ -18,7 +18,7 @@ from s2s_zoo.checkpoints import (
     save_checkpoint,
 )
 from s2s_zoo.data.loader import Prefetcher
-from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.data.plan import Batch, Plan
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
@@ -59,10 +59,10 @@ class TrainingLoop:
     """
 
     model: Seq2Seq
-    preset: Preset
+    preset: Preset[Any]
     run: RunDirectory
     batches: Batches
-    plan: BatchPlan
+    plan: Plan
     validation: Sequence[Any]
     steps: int
     state: TrainingState
@@ -117,7 +117,7 @@ class TrainingLoop:
         for found in (self.model.optimizer, optimizer):
             if isinstance(found, GradientAccumulation):
                 last = self.state.position + 1 == steps_per_epoch
-                found.announce(self.preset.task.weight(inputs, target), last)
+                found.announce(self.preset.task.objective.weight(inputs, target), last)
 
     def _paced(
         self, order: Sequence[Batch], prefetcher: Prefetcher[Batch, Any]
@@ -145,7 +145,7 @@ class TrainingLoop:
         self.waited += waited
         self.trained += seconds
         state.seconds += seconds
-        units = float(inputs["source_lengths"].sum()) / self.batches.unit_rate
+        units = self.batches.units(inputs)
         report = StepReport(state.step, state.epoch, loss, rate, seconds, waited, units)
         self.reporter.stepped(report)
         self._log(report)
@@ -164,8 +164,8 @@ class TrainingLoop:
                 raise
             shape = tuple(inputs["source"].shape)
             raise UserError(
-                f"Out of memory in a batch of shape {shape}: lower "
-                "recipe.batch_seconds or recipe.batch_tokens"
+                f"Out of memory in a batch of shape {shape}: lower recipe.batch "
+                f"(now {self.preset.recipe.batch:g} {self.preset.task.unit.name})"
             ) from error
 
     def _check_step(self, loss: float, batch: Batch) -> None:
@@ -232,7 +232,7 @@ class TrainingLoop:
     def _measure(self) -> bool:
         """Validate the weights as they are; keep the model if it is the best."""
         state, task = self.state, self.preset.task
-        budget = self.preset.recipe.budget
+        budget = self.preset.recipe.batch
         self.last = task.validate(
             self.model, self.validation, budget, self.reporter.evaluated
         )
@@ -288,7 +288,7 @@ class TrainingLoop:
         if report.step % LOG_EVERY:
             return
         recent = self.losses[-LOG_EVERY:]
-        speed = self.preset.task.speed[0]
+        speed = self.preset.task.unit.speed
         row = {
             "step": report.step,
             "epoch": report.epoch,

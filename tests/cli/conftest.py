@@ -41,7 +41,7 @@ def trained(corpus, tmp_path_factory):
 
     run = tmp_path_factory.mktemp("runs") / "tiny"
     settings = dict(map(parse_setting, TINY))
-    settings |= {"recipe.epochs": 2, "recipe.batch_seconds": 4.0}
+    settings |= {"recipe.epochs": 2, "recipe.batch": 4.0}
     train(preset="deepspeech2-small", data=str(corpus), run_dir=run, settings=settings)
     return run
 

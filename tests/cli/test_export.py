@@ -46,7 +46,7 @@ def test_exports_what_this_backend_wrote(tmp_path):
     serving = model.task.serving(model)
     batch = serving.batch(rows)
     found = run_saved_model(output, [signature_inputs(serving, rows)])[0]
-    scores = keras.ops.log_softmax(model(batch, training=False)["logits"])
+    scores = keras.ops.log_softmax(model(batch, training=False)["ctc_logits"])
     np.testing.assert_allclose(
         found["log_probabilities/log_probabilities"],
         keras.ops.convert_to_numpy(scores),

@@ -19,7 +19,7 @@ def test_unknown_preset_names_close_ones(zoo):
         ("encoder.rnn_layer=3", "encoder.rnn_layers"),
         ("recipe.epochs=many", "recipe.epochs"),
         ("recipe.schedule.initial_learning_rate=-1", "above 0"),
-        ("recipe.batch_seconds=0", "above 0"),
+        ("recipe.batch=0", "above 0"),
         ("recipe.precision=float64", "mixed_float16"),
         ("nonsense", "PATH=VALUE"),
     ],

@@ -93,7 +93,7 @@ def test_list_and_show(zoo):
     code, out, _ = zoo("show", "deepspeech2-small")
     assert code == 0
     assert "encoder.rnn_layers: 2" in out
-    assert "recipe.batch_seconds: 400.0" in out
+    assert "recipe.batch: 400.0" in out
 
 
 def test_data_list_and_check(zoo, corpus):
@@ -108,7 +108,7 @@ def test_data_list_and_check(zoo, corpus):
 def test_benchmark_prints_one_object(zoo):
     code, out, _ = zoo(
         *("benchmark", "lstm-ctc-small", "--json", "--steps", 1),
-        *("--set", "encoder.rnn_units=8", "--set", "recipe.batch_seconds=1"),
+        *("--set", "encoder.rnn_units=8", "--set", "recipe.batch=1"),
         *("--precision", "float32", "--precision", "decoder=mixed_bfloat16"),
     )
     assert code == 0

@@ -10,9 +10,9 @@ import pytest
 from keras import ops
 
 from s2s_zoo.compilation import CompiledLoop
-from s2s_zoo.decoders.base import AutoregressiveDecoder
+from s2s_zoo.decoders.base import TokenDecoder
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.typing import EncoderOutput
 from s2s_zoo.vocabulary import END, PAD, START
 from tests.gradients import compiled
@@ -21,7 +21,7 @@ from tests.tiny import batch_of, topologies
 NAMES = [
     name
     for name in topologies()
-    if issubclass(PRESETS.get(name).decoder.func, AutoregressiveDecoder)
+    if issubclass(PRESETS.get(name).decoder.func, TokenDecoder)
 ]
 BUILT = {}
 BEAMS = 3
@@ -156,7 +156,7 @@ def test_a_sentence_alone_is_written_as_in_any_batch(model):
     model, inputs = model
     source, lengths = inputs["source"], inputs["source_lengths"]
     for beam, row in ((1, 2), (4, 1)):
-        model.search_with(Search(beam=beam, n_best=beam, length_extra=4))
+        model.search_with(TokenSearch(beam=beam, n_best=beam, length_extra=4))
         together = write(model, source, lengths)
         one = slice(row, row + 1)
         (alone,) = write(model, source[one, : lengths[row]], lengths[one])
@@ -171,7 +171,8 @@ def test_a_sentence_alone_is_written_as_in_any_batch(model):
     keras.backend.backend() != "tensorflow", reason="only TensorFlow leaves sizes open"
 )
 @pytest.mark.parametrize(
-    "search", [Search(beam=1), Search(beam=2), Search(temperature=1.0, n_best=2)]
+    "search",
+    [TokenSearch(beam=1), TokenSearch(beam=2), TokenSearch(temperature=1.0, n_best=2)],
 )
 def test_a_graph_of_one_batch_size_searches_sources_of_any_length(model, search):
     model, inputs = model
@@ -195,7 +196,7 @@ def test_a_compiled_search_writes_the_same(model):
     batches = [(source, lengths), (source[::-1].copy(), lengths[::-1].copy())]
     kernel = max(model.decoder.trainable_variables, key=lambda v: np.prod(v.shape))
     before = ops.convert_to_numpy(kernel).copy()
-    model.search_with(Search(beam=2, n_best=2))
+    model.search_with(TokenSearch(beam=2, n_best=2))
     loop = CompiledLoop("eager")
     expected, found = [], []
     try:
@@ -264,6 +265,6 @@ def test_reads_the_memory_of_any_encoder(name):
     sequence *= mask[..., None]
     target = rng.integers(4, 11, (2, 3)).astype("int32")
     memory = EncoderOutput(ops.convert_to_tensor(sequence), ops.convert_to_tensor(mask))
-    logits = decoder(ops.convert_to_tensor(target), memory)
+    logits = decoder(ops.convert_to_tensor(target), memory)["logits"]
     assert tuple(logits.shape) == (2, 3, 11)
     assert np.isfinite(ops.convert_to_numpy(logits)).all()

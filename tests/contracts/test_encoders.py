@@ -19,7 +19,8 @@ def encoder(request):
     if request.param not in BUILT:
         BUILT[request.param] = exact_model(request.param)
     model = BUILT[request.param]
-    return model.encoder, model.features.num_features
+    *_, width = model.features.feature_shape(model.features.source_shape)
+    return model.encoder, width
 
 
 def batch(size, padding):

@@ -9,16 +9,17 @@ import keras
 import pytest
 
 import s2s_zoo
-from s2s_zoo.decoders.base import AutoregressiveDecoder, Decoder
+from s2s_zoo.decoders.base import Decoder, TokenDecoder
 from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.features.audio import AudioFeatures
 from s2s_zoo.features.base import Features
 from s2s_zoo.layers.attention import MultiHeadAttention
-from s2s_zoo.layers.base import ZooLayer, constructor_parameters
+from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.transformer import TransformerBlock
+from s2s_zoo.parts import parameters
 
 CONTRACTS = {
-    *(Encoder, Decoder, AutoregressiveDecoder),
+    *(Encoder, Decoder, TokenDecoder),
     *(Features, AudioFeatures, MultiHeadAttention, TransformerBlock),
 }
 AUDIO = {
@@ -188,10 +189,10 @@ def example(request):
     cls = request.param
     assert cls.__name__ in EXAMPLES, f"add arguments of {cls.__name__} to EXAMPLES"
     arguments = EXAMPLES[cls.__name__]
-    parameters = constructor_parameters(cls)
-    assert set(arguments) == set(parameters)
+    known = parameters(cls)
+    assert set(arguments) == set(known)
     for name, value in arguments.items():
-        assert value != parameters[name].default, f"{name} is at its default"
+        assert value != known[name].default, f"{name} is at its default"
     return cls, arguments
 
 
@@ -229,11 +230,11 @@ def plain(arguments):
 
 def test_defaults_need_no_mention(example):
     cls, arguments = example
-    parameters = constructor_parameters(cls)
+    known = parameters(cls)
     required = {
         name: value
         for name, value in arguments.items()
-        if parameters[name].default is parameters[name].empty
+        if known[name].default is known[name].empty
     }
     layer = cls(**required)
     assert cls.from_config(layer.get_config()).settings() == layer.settings()

@@ -4,6 +4,7 @@ import importlib
 import math
 import pkgutil
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import keras
 import numpy as np
@@ -18,11 +19,6 @@ from tests.gradients import compiled
 from tests.tiny import batch_of
 
 NAMES = list_presets()
-WIDTHS = {
-    *("filters", "rnn_units", "projection"),
-    *("width", "heads", "hidden", "units", "attention_units", "channels", "out_width"),
-    *("layers", "kernels"),
-}
 STEPS = 12
 """Steps in which loss scaling has halved itself down to a scale that fits."""
 
@@ -74,8 +70,22 @@ def test_settings_come_back(name):
 def test_scaled_keeps_the_topology(name):
     preset, small = PRESETS.get(name), PRESETS.get(name).scaled()
     before, after = preset.settings(), small.settings()
-    assert {k.rpartition(".")[2] for k in before if before[k] != after[k]} <= WIDTHS
+    assert before.keys() == after.keys()
+    for path, value in before.items():
+        if after[path] != value:
+            sizes = keras.tree.flatten((value, after[path]))
+            assert {type(size) for size in sizes} == {int}, path
+            assert max(keras.tree.flatten(after[path])) <= max(sizes)
+    assert kinds(small) == kinds(preset)
     assert small.recipe == preset.recipe
+
+
+def kinds(part):
+    """Which classes are named where, parts in parts too."""
+    if isinstance(part, Preset):
+        return {name: kinds(value) for name, value in part.parts().items()}
+    inner = {n: kinds(v) for n, v in part.keywords.items() if isinstance(v, partial)}
+    return part.func, inner
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -55,7 +55,7 @@ def start(directory: Path) -> dict[str, Any]:
     rows, _ = usable_pairs(token_store(pairs, tokenizer, tokenizer), 256)
     usable = PairView(pairs, rows)
     batches = TextBatches(usable, tokenizer, tokenizer)
-    plan = batches.plan(8192, 8, shuffle=True)
+    plan = batches.plan(8192, shuffle=True)
     order = plan.epoch(0)
     loaded = [batches.load(batch, epoch=0) for batch in order[:BATCHES]]
     seconds = time.perf_counter() - begun

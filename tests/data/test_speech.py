@@ -9,8 +9,9 @@ import pytest
 from s2s_zoo.data.audio import write_wav
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.manifests import FEATURE_RATE, Utterance
+from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, Bucket
-from s2s_zoo.data.speech import SpeechBatches, pad
+from s2s_zoo.data.speech import SpeechBatches
 from s2s_zoo.errors import UserError
 
 RATE = 8000
@@ -61,7 +62,8 @@ def test_a_batch_holds_waveforms_and_tokens_padded_to_its_bucket(batches):
 
 
 def test_the_plan_fits_every_utterance(batches):
-    plan = batches.plan(budget=1.2, buckets=2, shuffle=True)
+    batches = replace(batches, buckets=2)
+    plan = batches.plan(budget=1.2, shuffle=True)
     for batch in plan.epoch(0):
         inputs, target = batches.load(batch)
         assert inputs["source"].shape == (batch.bucket.rows, batch.bucket.size)
@@ -72,8 +74,9 @@ def test_the_plan_fits_every_utterance(batches):
 
 
 def test_the_plan_leaves_room_for_the_slowest_speed(batches):
-    slow = replace(batches, augmentation=AudioAugmentation(speed=(0.5,)))
-    for batch in slow.plan(budget=10, buckets=1, shuffle=True).epoch(0):
+    slowest = AudioAugmentation(speed=(0.5,))
+    slow = replace(batches, augmentation=slowest, buckets=1)
+    for batch in slow.plan(budget=10, shuffle=True).epoch(0):
         inputs, _ = slow.load(batch, epoch=0)
         lengths = inputs["source_lengths"][: len(batch.indices)]
         expected = [2 * SECONDS[i] * RATE for i in batch.indices]
@@ -94,12 +97,13 @@ def test_augmentation_follows_seed_epoch_and_utterance_not_the_batch(batches):
 
 def test_features_are_padded_in_frames(feature_batches):
     assert feature_batches.features
-    assert feature_batches.unit_rate == FEATURE_RATE
-    plan = feature_batches.plan(budget=1.0, buckets=1, shuffle=False)
+    assert feature_batches.rate == FEATURE_RATE
+    plan = replace(feature_batches, buckets=1).plan(budget=1.0, shuffle=False)
     assert [b.size for b in plan.buckets] == [9]
     inputs, _ = feature_batches.load(plan.epoch(0)[0])
     assert inputs["source"].shape == (3, 9, 3)
     assert inputs["source_lengths"].tolist() == [6, 4, 9]
+    assert feature_batches.units(inputs) == pytest.approx(0.19)
     assert (inputs["source"][1, :4] == 1).all()
     assert not inputs["source"][1, 4:].any()
 

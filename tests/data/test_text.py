@@ -57,7 +57,7 @@ def test_a_batch(words: Tokenizer):
         np.dtype(np.int32)
     }
     assert batches.names(Batch((1, 0), Bucket(6, 5, 3))) == ["x:2", "x:1"]
-    assert batches.unit_rate == 1.0
+    assert batches.units(inputs) == 6.0
     assert batches.unreadable == {}
 
 
@@ -71,8 +71,8 @@ LENGTHS = st.lists(
 def test_plans_keep_the_budget_and_hold_every_pair(
     words: Tokenizer, lengths, budget, buckets, shuffle
 ):
-    batches = TextBatches(make(lengths), words, words)
-    plan = batches.plan(budget, buckets, shuffle)
+    batches = TextBatches(make(lengths), words, words, buckets=buckets)
+    plan = batches.plan(budget, shuffle)
     seen = []
     for batch in plan.epoch(2):
         rows, size = batch.bucket.rows, batch.bucket.size
@@ -93,7 +93,7 @@ def test_sources_are_cut_and_counted(words: Tokenizer):
     pairs = make([(3, 2), (7, 2), (8, 2), (30, 4)])
     batches = TextBatches(pairs, words, words, cut=8)
     assert batches.cut_count == 2
-    plan = batches.plan(100, 4, shuffle=False)
+    plan = batches.plan(100, shuffle=False)
     assert max(bucket.size for bucket in plan.buckets) == 8
     (batch,) = (b for b in plan.epoch(0) if 3 in b.indices)
     inputs, _ = batches.load(batch)
@@ -121,7 +121,7 @@ def test_an_overlong_source_stays_bounded(pieces: Tokenizer):
     rows, dropped = usable_pairs(tokens, 20, cut=True)
     assert rows.tolist() == [0, 1]
     batches = TextBatches(pairs[:2], pieces, pieces, cut=20, dropout=0.2)
-    for batch in batches.plan(100, 2, shuffle=False).epoch(0):
+    for batch in batches.plan(100, shuffle=False).epoch(0):
         inputs, _ = batches.load(batch, epoch=0)
         assert inputs["source"].shape[1] <= 20
 
@@ -141,7 +141,7 @@ def test_random_cuts_fit_and_say_the_same(pieces: Tokenizer, dropout: float):
         for i, (a, b) in enumerate(zip(texts, texts[::-1], strict=True))
     ]
     batches = TextBatches(pairs, pieces, pieces, dropout=dropout)
-    plan = batches.plan(200, 3, shuffle=True)
+    plan = batches.plan(200, shuffle=True)
     loaded: dict[int, list[tuple]] = {}
     for epoch in (0, 0, 1):
         for batch in plan.epoch(epoch):

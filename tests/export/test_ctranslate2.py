@@ -19,11 +19,11 @@ from s2s_zoo.data.pairs import Pair
 from s2s_zoo.errors import UserError
 from s2s_zoo.export.ctranslate2 import _describe, write_ctranslate2
 from s2s_zoo.export.formats import FORMATS
-from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.vocabulary import END, PAD, START
 from s2s_zoo.workflows.export import export
+from tests.tiny import searched
 
 LIMIT = 24
 TOLERANCE = 1e-4
@@ -118,9 +118,9 @@ def as_pieces(tokenizer, ids):
 
 
 def ours(model, lines, **search):
-    options = Search(length_factor=0.0, length_extra=LIMIT, **search)
+    options = TokenSearch(length_factor=0.0, length_extra=LIMIT, **search)
     batch = model.task.serving(model).batch(lines)
-    found = generate_tokens(model, batch, options)
+    found = searched(model, batch, options)
     found = {name: keras.ops.convert_to_numpy(value) for name, value in found.items()}
     rows = zip(found["tokens"][:, 0], found["lengths"][:, 0], strict=True)
     return [row[:size].tolist() for row, size in rows], found["scores"][:, 0]
@@ -285,7 +285,7 @@ def test_what_is_written(exported):
 def test_ctranslate2_takes_the_options_of_every_search(trained, search, expected):
     model, folder = trained
     serving = model.task.serving(model)
-    task = replace(model.task, search=Search.parse(search, model.task.search))
+    task = replace(model.task, search=TokenSearch().parse(search, model.task.search))
     model.task, before = task, model.task
     options = _describe(serving)["translate_batch"]
     model.task = before

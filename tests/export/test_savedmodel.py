@@ -107,7 +107,7 @@ def check(model, rows, found):
     assert found["lengths"] == [-(-n // 2) for n in frames]
     for row, score, length in zip(rows, scores, found["lengths"], strict=True):
         alone = {"source": row[None], "source_lengths": np.array([len(row)])}
-        logits = model(alone, training=False)["logits"]
+        logits = model(alone, training=False)["ctc_logits"]
         expected = keras.ops.convert_to_numpy(keras.ops.log_softmax(logits))[0]
         np.testing.assert_allclose(score[:length], expected, atol=TOLERANCE)
     np.testing.assert_allclose(np.exp(scores).sum(axis=-1), 1, atol=1e-5)
@@ -182,7 +182,7 @@ def test_mixed_precision_is_exported_in_float32(exported_features):
     inputs = {f"log_probabilities/{name}": value for name, value in batch.items()}
     found = run_saved_model(exported_features / "export/savedmodel", [inputs])[0]
     scores = found["log_probabilities/log_probabilities"]
-    expected = keras.ops.log_softmax(model(batch, training=False)["logits"])
+    expected = keras.ops.log_softmax(model(batch, training=False)["ctc_logits"])
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, keras.ops.convert_to_numpy(expected), atol=1e-5)
 

@@ -24,7 +24,7 @@ FAMILIES = {
 RECIPE = {
     "task.buckets": 1,
     "task.augmentation.speed": 0.0,
-    "recipe.batch_seconds": 5.0,
+    "recipe.batch": 5.0,
     "recipe.epochs": 20,
     "recipe.validate_every": 100_000,
     "recipe.schedule.initial_learning_rate": 5e-3,

@@ -45,7 +45,7 @@ def test_replies_to_prompts_it_has_not_seen(tmp_path):
     settings |= {f"{half}.width": 64 for half in ("encoder", "decoder")}
     settings |= {f"{half}.layers": 2 for half in ("encoder", "decoder")}
     settings |= {f"{half}.dropout": 0.1 for half in ("encoder", "decoder")}
-    settings |= {"recipe.batch_tokens": 1024, "recipe.epochs": 60, "task.buckets": 2}
+    settings |= {"recipe.batch": 1024, "recipe.epochs": 60, "task.buckets": 2}
     settings |= {"recipe.schedule.warmup": 400, "recipe.precision": "float32"}
     train(
         preset="transformer_tiny",

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.losses.cross_entropy import smoothed_cross_entropy, token_mean
+from s2s_zoo.losses.cross_entropy import CrossEntropy, smoothed_cross_entropy
 from tests.gradients import value_and_gradients
 
 
@@ -120,12 +120,13 @@ def test_half_precision_logits_are_computed_in_float32():
 
 def test_perplexity_is_the_exponential_of_the_mean():
     # the same guess of 1/V everywhere has a perplexity of V
-    logits = np.zeros((2, 4, 9), "float32")
-    mask = np.array([[True, True, True, False], [True, False, False, False]])
-    losses = smoothed_cross_entropy(logits, np.ones((2, 4), "int32"), mask)
-    found = token_mean(losses, mask)
-    np.testing.assert_allclose(np.exp(ops.convert_to_numpy(found.mean)), 9.0, rtol=1e-6)
-    assert float(found.tokens) == 4
-    nothing = token_mean(losses, np.zeros_like(mask))
-    assert float(nothing.mean) == 0
-    assert float(nothing.tokens) == 0
+    objective = CrossEntropy(label_smoothing=0.0)
+    tokens = np.array([[5, 6, 1, 0], [1, 0, 0, 0]], "int32")
+    target = {"target": tokens, "target_lengths": np.array([3, 1])}
+    output = {"logits": np.zeros((2, 4, 9), "float32")}
+    mean = ops.convert_to_numpy(objective.mean(target, output))
+    np.testing.assert_allclose(np.exp(mean), 9.0, rtol=1e-6)
+    assert float(objective.weight_in_graph(target, output)) == 4
+    assert objective.weight({}, target) == 4
+    nothing = {"target": np.zeros_like(tokens)}
+    assert float(objective.mean(nothing, output)) == 0

@@ -45,7 +45,7 @@ def answer(directory, output):
     found = {}
     for name in NAMES:
         model = Seq2Seq.from_preset(Path(directory) / name, load_weights=True)
-        found[f"{name} logits"] = run(model, speech_batch()[0])["logits"]
+        found[f"{name} logits"] = run(model, speech_batch()[0])["ctc_logits"]
         found[f"{name} texts"] = model.generate(wavs(directory))
     np.savez(output, **found)
 
@@ -66,7 +66,7 @@ def hear(model, path):
     lengths = np.array([len(source)], "int32")
     output = run(model, {"source": source[None], "source_lengths": lengths})
     assert output["mask"].all()
-    return output["logits"][0]
+    return output["ctc_logits"][0]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def elsewhere(request, models, directory):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_logits_are_the_same_on_another_backend(models, elsewhere, name):
-    expected = run(models[name], speech_batch()[0])["logits"]
+    expected = run(models[name], speech_batch()[0])["ctc_logits"]
     actual = elsewhere[f"{name} logits"]
     np.testing.assert_allclose(actual, expected, rtol=0, atol=LOGITS)
 

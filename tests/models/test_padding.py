@@ -47,7 +47,7 @@ def check(model, training):
 
     def score(rows, size):
         output = call(padded(rows, size))
-        logits, mask = (ops.convert_to_numpy(output[k]) for k in ("logits", "mask"))
+        logits, mask = (ops.convert_to_numpy(output[k]) for k in ("ctc_logits", "mask"))
         return [row[real] for row, real in zip(logits, mask, strict=True)]
 
     rows = utterances()

@@ -18,6 +18,7 @@ from tests.gradients import compiled
 from tests.tiny import speech_batch, tiny_preset
 
 DATASET = "encoder/dense/vars/0"
+PLAIN = "s2s_zoo>AudioAugmentation"
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def directory(saved, tmp_path):
 
 
 def logits(model):
-    call = compiled(lambda inputs: model(inputs)["logits"])
+    call = compiled(lambda inputs: model(inputs)["ctc_logits"])
     return ops.convert_to_numpy(call(speech_batch()[0]))
 
 
@@ -195,7 +196,7 @@ def test_only_registered_encoders_are_encoders(directory, part):
         (("encoder",), [1], "'encoder' is an object"),
         (("decoder",), None, "'decoder' is an object"),
         (("decoder", "vocabulary_size"), 10**9, "numbers"),
-        (("augmentation",), {"part": "s2s_zoo>Absent"}, "SpecAugment"),
+        (("augmentation",), {"part": "s2s_zoo>Absent"}, "registered Augmentation"),
         (("optimizer",), {}, "optimizer"),
     ],
 )
@@ -220,8 +221,8 @@ def test_a_missing_part_is_named(directory, part):
         (("alphabet",), 5, "alphabet is of type str"),
         (("sample_rate",), "16000", "sample_rate is of type int"),
         (("augmentation",), [1], "augmentation"),
-        (("augmentation",), {"speed": "x"}, r"task\.json"),
-        (("augmentation",), {"command": "x"}, "command"),
+        (("augmentation",), {"part": PLAIN, "speed": "x"}, r"task\.json"),
+        (("augmentation",), {"part": PLAIN, "command": "x"}, "command"),
         (("callback",), "x", "callback"),
     ],
 )

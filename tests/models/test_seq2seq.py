@@ -34,7 +34,7 @@ def test_fit_evaluate_predict(batch):
     assert losses[-1] < losses[0]
     assert np.isfinite(model.evaluate(inputs, target, batch_size=4, verbose=0))
     output = model.predict(inputs, batch_size=4, verbose=0)
-    assert output["logits"].shape == (4, 26, 29)
+    assert output["ctc_logits"].shape == (4, 26, 29)
     assert output["mask"].sum(axis=1).tolist() == [26, 22, 21, 0]
 
 

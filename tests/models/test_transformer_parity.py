@@ -12,12 +12,12 @@ import torch
 from s2s_zoo.decoders.transformer import TransformerDecoder
 from s2s_zoo.encoders.transformer import TransformerEncoder
 from s2s_zoo.features.tokens import TokenFeatures
-from s2s_zoo.models.generation import generate_tokens
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.search.options import Search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.vocabulary import END, PAD, START
 from tests.gradients import value_and_gradients
 from tests.pytorch_transformer import PyTorchTransformer
+from tests.tiny import searched
 
 V, WIDTH = 23, 16
 SIZES = {"layers": 2, "heads": 4, "hidden": 24, "dropout": 0.0}
@@ -118,7 +118,7 @@ def textbook_beam(model, source, beam, alpha, limit, patience):
 def test_beam_output(pair, beam, alpha, patience):
     ours, theirs = pair
     source, lengths, _ = batch()
-    options = Search(
+    options = TokenSearch(
         beam=beam,
         length_penalty=alpha,
         patience=patience,
@@ -127,7 +127,7 @@ def test_beam_output(pair, beam, alpha, patience):
         length_factor=1.0,
     )
     inputs = {"source": source, "source_lengths": lengths}
-    found = generate_tokens(ours, inputs, options)
+    found = searched(ours, inputs, options)
     found = {name: ops.convert_to_numpy(value) for name, value in found.items()}
     for row, length in enumerate(lengths):
         alone = torch.from_numpy(source[row : row + 1, :length]).long()

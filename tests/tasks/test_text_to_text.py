@@ -10,10 +10,11 @@ import sentencepiece
 
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.errors import UserError
+from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.search.options import Search
-from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.search.tokens import TokenSearch
+from s2s_zoo.tasks.base import Evaluation, Outcome
 from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.vocabulary import END, PAD
 from tests.text_corpus import SMALL
@@ -52,7 +53,7 @@ def test_separate_tokenizers_are_two_files():
     apart = TextToText(tokenizer="word", vocabulary=7, joint=False).fit(pairs)
     assert sorted(apart.assets()) == ["source.model", "target.model"]
     assert TextToText(joint=False).with_assets(apart.assets()).tokenizers is not None
-    assert apart.source_arguments == {"vocabulary_size": 7}
+    assert apart.offers(1.0)["features"] == {"vocabulary_size": 7}
 
 
 def test_a_given_tokenizer_is_used(task, tmp_path):
@@ -203,13 +204,13 @@ def test_pairs_that_cannot_be_learned_from_are_set_aside(model, task):
 
 def test_the_loss_is_the_cross_entropy_of_real_tokens():
     """Uniform logits cost log V a token, less the floor of smoothing."""
-    task = TextToText(label_smoothing=0.0)
+    task = TextToText(objective=CrossEntropy(label_smoothing=0.0))
     tokens = np.array([[5, 6, END, PAD], [7, END, PAD, PAD]], "int32")
     logits = np.zeros((2, 4, 11), "float32")
     logits[:, 3] = 1e4  # padding
     loss = task.loss({"target": tokens}, {"logits": logits})
     assert float(loss) == pytest.approx(np.log(11), rel=1e-6)
-    assert task.weight({}, {"target_lengths": np.array([3, 2])}) == 5
+    assert task.objective.weight({}, {"target_lengths": np.array([3, 2])}) == 5
 
 
 def test_evaluation_is_free_running(model, task):
@@ -222,12 +223,14 @@ def test_evaluation_is_free_running(model, task):
     assert "beam:2" in found.signature
 
 
-def test_measures_by_name():
+def test_measures_by_name(task):
     outputs = [("1", "the cat sat on the mat", "the cat sat on the mat")]
     for measure, metric in (("translation", "bleu"), ("summary", "rouge_l")):
         if measure == "summary":
             pytest.importorskip("rouge_score", reason="the extra rouge")
-        found = TextToText(measure=measure)._measure(outputs, [(0.5, 6.0)], Search())
+        measured, outcomes = replace(task, measure=measure), [Outcome(*outputs[0])]
+        losses, batches = [(3.0, 6.0)], task.batches(PAIRS)
+        found = measured._evaluated(outcomes, losses, "", batches)
         assert next(iter(found.metrics)) == metric
         assert found.metrics[metric] == pytest.approx(100)
         assert found.metrics["loss"] == 0.5
@@ -243,7 +246,9 @@ def test_a_measure_that_is_not_installed_is_told_first(monkeypatch, task):
 
 
 def test_a_source_cut_to_its_end_is_blank(task, model):
-    sources, unread = replace(task, cut=1).writer(model, Search()).encode(["a b", ""])
+    sources, unread = (
+        replace(task, cut=1).runner(model, TokenSearch()).encode(["a b", ""])
+    )
     assert [len(ids) for ids in sources] == [0, 0]
     assert unread == [2, 0]
 

@@ -46,11 +46,11 @@ SPEECH = FRESH | {
 UNDROPPED = {"encoder.dropout": 0.0, "decoder.dropout": 0.0}
 TEXT = FRESH | SMALL | UNDROPPED
 KINDS = {
-    "speech": ("deepspeech2_small", SPEECH, "recipe.batch_seconds", 9.0, {}),
+    "speech": ("deepspeech2_small", SPEECH, "recipe.batch", 9.0, {}),
     "text": (
         "reversal_rr",
         TEXT,
-        "recipe.batch_tokens",
+        "recipe.batch",
         140,
         {"recipe.precision": "mixed_float16", "recipe.accumulate": 2},
     ),

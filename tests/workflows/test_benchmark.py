@@ -13,7 +13,7 @@ SMALL = {
     "encoder.filters": (2, 2),
     "encoder.rnn_units": 8,
     "encoder.projection": 8,
-    "recipe.batch_seconds": 2.0,
+    "recipe.batch": 2.0,
 }
 
 

@@ -25,7 +25,7 @@ SETTINGS = {
     "encoder.projection": 4,
     "encoder.dropout": 0.5,
     "task.buckets": 1,
-    "recipe.batch_seconds": 4.0,
+    "recipe.batch": 4.0,
     "recipe.epochs": 9,
     "recipe.max_steps": 5,
 }

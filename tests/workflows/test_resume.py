@@ -19,7 +19,7 @@ SETTINGS = (
     *TINY,
     f"recipe.max_steps={STEPS}",
     "recipe.epochs=9",
-    "recipe.batch_seconds=3.0",
+    "recipe.batch=3.0",
     "recipe.checkpoint_every=2",
     "recipe.keep_checkpoints=9",
 )

@@ -6,22 +6,23 @@ from keras import ops
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.search.beam import beam_search
-from s2s_zoo.search.options import Search
 from s2s_zoo.search.rules import rules
 from s2s_zoo.search.sampling import greedy, sample
-from s2s_zoo.search.search import search
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.vocabulary import PAD, START, UNKNOWN
 from tests.search.chaos import Chaos, compiled, modes
 
 
 def test_parses_every_kind_of_value():
-    found = Search.parse(" beam = 8, length_penalty=1,max_length=none,unknown=False")
-    assert found == Search(beam=8, length_penalty=1.0, unknown=False)
-    assert Search.parse("prefix=1990").prefix == "1990"
-    assert Search.parse("max_length=20", Search(beam=2)) == Search(
+    found = TokenSearch().parse(
+        " beam = 8, length_penalty=1,max_length=none,unknown=False"
+    )
+    assert found == TokenSearch(beam=8, length_penalty=1.0, unknown=False)
+    assert TokenSearch().parse("prefix=1990").prefix == "1990"
+    assert TokenSearch(beam=2).parse("max_length=20") == TokenSearch(
         beam=2, max_length=20
     )
-    assert Search.parse("") == Search()
+    assert TokenSearch().parse("") == TokenSearch()
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_parses_every_kind_of_value():
 )
 def test_mistakes_are_named(text, message):
     with pytest.raises(UserError, match=message):
-        Search.parse(text)
+        TokenSearch().parse(text)
 
 
 @pytest.mark.parametrize(
@@ -68,22 +69,22 @@ def test_mistakes_are_named(text, message):
     ],
 )
 def test_the_signature_says_what_is_not_the_default(text, expected):
-    assert Search.parse(text).signature == expected
+    assert TokenSearch().parse(text).signature == expected
 
 
 def test_rows_and_forbidden_tokens():
-    assert Search(beam=5, n_best=2).rows == 5
-    assert Search(temperature=0.5, n_best=9).rows == 9
-    assert Search().forbidden == (PAD, START)
-    assert Search(unknown=False).forbidden == (PAD, START, UNKNOWN)
+    assert TokenSearch(beam=5, n_best=2).rows == 5
+    assert TokenSearch(temperature=0.5, n_best=9).rows == 9
+    assert TokenSearch().forbidden == (PAD, START)
+    assert TokenSearch(unknown=False).forbidden == (PAD, START, UNKNOWN)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (Search(), [0, 51, 60, 110]),
-        (Search(length_factor=1.1, length_extra=2), [0, 3, 13, 68]),
-        (Search(length_factor=2, length_extra=0, max_length=15), [0, 2, 15, 15]),
+        (TokenSearch(), [0, 51, 60, 110]),
+        (TokenSearch(length_factor=1.1, length_extra=2), [0, 3, 13, 68]),
+        (TokenSearch(length_factor=2, length_extra=0, max_length=15), [0, 2, 15, 15]),
     ],
 )
 def test_length_limits(options, expected):
@@ -98,9 +99,9 @@ def test_length_limits(options, expected):
 @pytest.mark.parametrize(
     "options",
     [
-        Search(beam=3, n_best=2, length_penalty=0.9, min_length=2),
-        Search(beam=1, unknown=False),
-        Search(temperature=1.3, top_k=3, top_p=0.9, n_best=2, seed=5),
+        TokenSearch(beam=3, n_best=2, length_penalty=0.9, min_length=2),
+        TokenSearch(beam=1, unknown=False),
+        TokenSearch(temperature=1.3, top_k=3, top_p=0.9, n_best=2, seed=5),
     ],
 )
 def test_search_is_what_its_options_ask_for(options):
@@ -113,7 +114,7 @@ def test_search_is_what_its_options_ask_for(options):
     def ours(sources, lengths, prefix):
         state = model.start(sources, options.rows)
         room = size if static else options.size(ops.max(lengths))
-        return search(model.step, state, options, lengths, size=room, prefix=prefix)
+        return options.run(model.step, state, lengths, size=room, prefix=prefix)
 
     def direct(sources, lengths, prefix):
         state = model.start(sources, options.rows)

@@ -1,0 +1,60 @@
+"""State that a training hands on from one batch to the next."""
+
+from typing import Any, Unpack
+
+import keras
+from keras import ops
+
+from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.typing import LayerKwargs, Shape, Tensor
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class Carry(ZooLayer):
+    """Rows of a state, one for each stream of text or sound, kept between steps.
+
+    Training reads what the step before has written, so that a window of a long text
+    goes on where the last one ended. Elsewhere every row starts anew, and nothing is
+    written: validations disturb no training. The rows are variables of the training,
+    which a checkpoint holds and a preset directory does not.
+
+    Args:
+        streams: rows of a training batch, each the next window of its stream.
+        width: H of a row.
+    """
+
+    def __init__(self, streams: int, width: int, **kwargs: Unpack[LayerKwargs]) -> None:
+        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        self.streams = streams
+        self.width = width
+
+    def build(self, *_: Shape) -> None:
+        self.rows = self.add_weight(
+            shape=(self.streams, self.width),
+            initializer="zeros",
+            trainable=False,
+            name="rows",
+        )
+        self.built = True
+
+    def call(self, fresh: Tensor, training: bool | None = None) -> Tensor:
+        """(B, H) float32 state to start from.
+
+        Args:
+            fresh: (B,) bool, rows whose stream begins with this batch.
+            training: False starts every row anew.
+        """
+        if not training:
+            return ops.zeros((ops.shape(fresh)[0], self.width), "float32")
+        return ops.where(fresh[:, None], 0.0, ops.convert_to_tensor(self.rows))
+
+    def write(self, state: Tensor, training: bool | None = None) -> None:
+        """Hand `state` (B, H) on to the next step, without its gradient."""
+        if training:
+            self.rows.assign(ops.stop_gradient(ops.cast(state, "float32")))
+
+    def save_own_variables(self, store: Any) -> None:
+        """Nothing: where a training stands is no property of the model."""
+
+    def load_own_variables(self, store: Any) -> None:
+        """Nothing, likewise."""

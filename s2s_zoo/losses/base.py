@@ -1,0 +1,44 @@
+"""The contract of objectives: a sum over a batch, and what it is the mean over."""
+
+import abc
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from keras import ops
+from numpy.typing import NDArray
+
+from s2s_zoo.parts import PlainPart
+from s2s_zoo.typing import Tensor, Tensors
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Objective(PlainPart, abc.ABC):
+    """What training minimizes: a sum, divided by how much it was summed over.
+
+    Sum and weight of a batch are those of its parts added up, so that gradients may be
+    accumulated, shared among devices, and losses of batches averaged.
+    """
+
+    @abc.abstractmethod
+    def __call__(self, target: Tensors, output: Tensors) -> Tensor:
+        """Float32 scalar: the sum over what the weight counts.
+
+        Args:
+            target: of a batch, as the task's batches give it.
+            output: what the model gave, with the `mask` (B, T) of the memory.
+        """
+
+    @abc.abstractmethod
+    def weight_in_graph(self, target: Tensors, output: Tensors) -> Tensor:
+        """Float32 scalar: how many utterances, tokens or frames the batch has."""
+
+    @abc.abstractmethod
+    def weight(self, inputs: Arrays, target: Arrays) -> float:
+        """The same on the host, before the batch goes through the model."""
+
+    def mean(self, target: Tensors, output: Tensors) -> Tensor:
+        """The sum over its weight; 0 for a batch of nothing."""
+        weight = self.weight_in_graph(target, output)
+        return self(target, output) / ops.maximum(weight, 1.0)

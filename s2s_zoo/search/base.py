@@ -1,0 +1,218 @@
+"""The contract of searches: how outputs are found, as plain values."""
+
+import abc
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.errors import UserError
+from s2s_zoo.parts import PlainPart, load_parts
+from s2s_zoo.search.loop import Loop
+from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Stepping(Protocol):
+    """A decoder that goes step by step: what a search that runs freely needs.
+
+    Step by step it gives what it gives with a target.
+    """
+
+    def start(
+        self, memory: EncoderOutput, beams: int, length: int, reordered: bool = True
+    ) -> DecoderState:
+        """The state before the first of at most `length` steps."""
+
+    def step(self, written: Tensor, state: DecoderState) -> tuple[Any, DecoderState]:
+        """Read what was written last; what follows from it, and the state after."""
+
+
+class Hypothesis(NamedTuple):
+    """One output of a search.
+
+    Attributes:
+        tokens: (U,) ids, or (U, D) frames, without padding and end.
+        score: what it is chosen by; higher is better.
+        finished: whether it ended by itself; False where it became too long.
+        spans: (U, 2) first memory frame of each token and one past its last, where
+            the search knows.
+        log_probabilities: (U,) natural logarithms of their probabilities, likewise.
+    """
+
+    tokens: NDArray[Any]
+    score: float
+    finished: bool = True
+    spans: NDArray[np.int32] | None = None
+    log_probabilities: NDArray[np.float32] | None = None
+
+
+class Accepted(NamedTuple):
+    """The values that a setting takes: a test, and the same in words."""
+
+    holds: Callable[[Any], bool]
+    words: str
+
+
+def integer(default: int | None, low: int, optional: bool = False) -> Any:
+    """A field for integers from `low`, and for none where it is optional."""
+
+    def holds(value: Any) -> bool:
+        return type(value) is int and low <= value < 2**31
+
+    return _field(default, holds, f"an integer from {low}", optional)
+
+
+def number(
+    default: float,
+    holds: Callable[[float], bool],
+    words: str,
+    optional: bool = False,
+) -> Any:
+    """A field for finite numbers that hold, and for none where it is optional."""
+
+    def holds_as_number(value: Any) -> bool:
+        is_number = type(value) in (int, float) and math.isfinite(value)
+        return is_number and holds(value)
+
+    return _field(default, holds_as_number, f"a number {words}", optional)
+
+
+def truth(default: bool) -> Any:
+    """A field for true and false."""
+    return _field(default, lambda value: type(value) is bool, "true or false")
+
+
+def text(default: str) -> Any:
+    """A field for text."""
+    return _field(default, lambda value: isinstance(value, str), "text")
+
+
+def _field(
+    default: Any, holds: Callable[[Any], bool], words: str, optional: bool = False
+) -> Any:
+    accepted = Accepted(holds, words)
+    if optional:
+        accepted = Accepted(lambda v: v is None or holds(v), f"{words}, or none")
+    return dataclasses.field(default=default, metadata={"accepts": accepted})
+
+
+@dataclass(frozen=True)
+class Search(PlainPart, abc.ABC):
+    """A way to search, one of a family of those that read the same outputs.
+
+    Attributes:
+        family: what is searched, such as "tokens" or "ctc"; searches of one family
+            take each other's place where a setting asks for it.
+
+    Raises:
+        UserError: a value out of range, or two that exclude each other.
+    """
+
+    family: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            accepted, value = field.metadata["accepts"], getattr(self, field.name)
+            if not accepted.holds(value):
+                raise UserError(
+                    f"Search: {field.name} is {accepted.words}. Received: {value!r}"
+                )
+
+    @property
+    @abc.abstractmethod
+    def signature(self) -> str:
+        """What decides which output is found, as metrics state it."""
+
+    def write(
+        self, decoder: Any, memory: EncoderOutput, inputs: Tensors, loop: Loop
+    ) -> Tensors:
+        """Outputs of B sources, in the graph; of decoders that read their target.
+
+        Args:
+            decoder: `Stepping`.
+            memory: of the sources.
+            inputs: of the batch: what the search may need besides.
+            loop: what it runs in.
+        """
+        kind = type(decoder).__name__
+        raise ValueError(f"{type(self).__name__} searches no {kind}")
+
+    @abc.abstractmethod
+    def read(self, output: Arrays) -> list[list[Hypothesis]]:
+        """The outputs of each source, best first, on the host.
+
+        Args:
+            output: what `write` gave, or the decoder of a model that does not search.
+        """
+
+    def parse(self, settings: str) -> "Search":
+        """This search with what "beam=8,length_penalty=1.0" changes.
+
+        Args:
+            settings: `key=value` pairs with commas between them; may be empty.
+
+        Raises:
+            UserError: no pairs, an unknown or repeated key, or a value out of range.
+        """
+        found: dict[str, Any] = {}
+        for pair in settings.split(",") if settings.strip() else []:
+            key, equals, value = (part.strip() for part in pair.partition("="))
+            if not equals or key in found:
+                raise UserError(
+                    "Search: key=value pairs with commas between them, each key once, "
+                    f"such as beam=8,length_penalty=1.0. Received: {settings}"
+                )
+            found[key] = value
+        chosen = self._taking(found)
+        types = {field.name: field.type for field in dataclasses.fields(chosen)}
+        return chosen.with_settings(
+            {k: v if types[k] is str else _value(v) for k, v in found.items()}
+        )
+
+    def with_settings(self, settings: Mapping[str, Any]) -> "Search":
+        """This search, or another of its family, with some values replaced.
+
+        Raises:
+            UserError: an unknown key or a value out of range.
+        """
+        return dataclasses.replace(self._taking(settings), **settings)
+
+    def _taking(self, settings: Mapping[str, Any]) -> "Search":
+        """The first of the family with all these keys, this one before others."""
+        known: dict[str, None] = {}
+        for search in (self, *_others(self)):
+            keys = [field.name for field in dataclasses.fields(search)]
+            if set(settings) <= set(keys):
+                return search
+            known |= dict.fromkeys(keys)
+        unknown = [key for key in settings if key not in known] or list(settings)
+        raise UserError(
+            f"Search: the keys are {', '.join(known) or 'none'}. "
+            f"Received: {', '.join(unknown)}"
+        )
+
+
+def _others(search: Search) -> list[Search]:
+    """The other searches of its family, those of other packages too."""
+    load_parts()
+    others = [cls for cls in Search.__subclasses__() if cls is not type(search)]
+    return [cls() for cls in others if cls.family == search.family]
+
+
+def _value(words: str) -> int | float | bool | str | None:
+    """The value that a text spells; the text where it spells none."""
+    named = {"none": None, "true": True, "false": False}
+    if words.lower() in named:
+        return named[words.lower()]
+    for kind in (int, float):
+        try:
+            return kind(words)
+        except ValueError:
+            continue
+    return words

@@ -1,0 +1,197 @@
+"""Audio through a recognizer, and its hypotheses to transcripts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from s2s_zoo.data.audio import read_audio
+from s2s_zoo.data.manifests import Utterance
+from s2s_zoo.data.padding import pad
+from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
+from s2s_zoo.errors import UserError
+from s2s_zoo.layers.masking import mask_lengths
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.search.base import Hypothesis
+from s2s_zoo.search.ctc_greedy import ctc_greedy
+from s2s_zoo.search.words import Word, words
+from s2s_zoo.tasks.runner import Arrays, Result, Runner
+from s2s_zoo.tasks.serving import Input, Serving, Signature
+from s2s_zoo.typing import Tensors
+
+if TYPE_CHECKING:
+    from s2s_zoo.tasks.speech_to_text import SpeechToText
+
+BLOCK_SECONDS = 0.5
+BATCH = 8
+SAMPLES = 3
+
+Source = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SpeechReader(Runner):
+    """A recognizer: transcripts, with the words and where they lie in time.
+
+    Attributes:
+        task: its alphabet and sample rate.
+    """
+
+    task: "SpeechToText"
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds between two frames of the memory."""
+        return self.model.encoder.time_stride / self.model.features.frame_rate
+
+    def result(self, hypotheses: list[Hypothesis]) -> Result:
+        if not hypotheses:
+            return Result("", {"words": []})
+        best = hypotheses[0]
+        heard = self._words(best)
+        return Result(
+            self.task.decode(best.tokens), {"words": [word._asdict() for word in heard]}
+        )
+
+    def _words(self, found: Hypothesis) -> list[Word]:
+        if found.spans is None or found.log_probabilities is None:
+            return []
+        starts, ends = found.spans.T
+        scores, alphabet = found.log_probabilities, self.task.alphabet
+        return words(found.tokens, starts, ends, scores, alphabet, self.frame_seconds)
+
+    def run(self, inputs: Sequence[Any]) -> list[Result]:
+        """The results of audio files, (S,) waveforms or (T, D) features."""
+        sources, errors = self._read_all(inputs)
+        order = sorted(sources, key=lambda i: len(sources[i]))
+        results = {i: Result("", error=error) for i, error in errors.items()}
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            found = self._run_batch([sources[i] for i in rows])
+            results.update(zip(rows, found, strict=False))
+        return [results[i] for i in range(len(inputs))]
+
+    def _read_all(
+        self, inputs: Sequence[Any]
+    ) -> tuple[dict[int, Source], dict[int, str]]:
+        """The sources by their number, and why the others cannot be read."""
+        sources, errors = {}, {}
+        for i, item in enumerate(inputs):
+            try:
+                sources[i] = self.source(item)
+            except UserError as error:
+                errors[i] = str(error)
+        return sources, errors
+
+    def source(self, item: Any) -> Source:
+        """The waveform of a file, or what was given as it is.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        if isinstance(item, (str, Path)):
+            if ".npz#" in str(item):
+                return load_features(str(item))
+            return read_audio(item, self.task.sample_rate)
+        return np.asarray(item, np.float32)
+
+    def _run_batch(self, sources: list[Source]) -> list[Result]:
+        rate = FEATURE_RATE if sources[0].ndim == 2 else self.task.sample_rate
+        block = int(BLOCK_SECONDS * rate)
+        size = -(-max(map(len, sources)) // block) * block
+        source, lengths = pad(sources, len(sources), max(size, block), 0)
+        inputs = {"source": source, "source_lengths": lengths}
+        scored = {} if self.model.searches else self.model.predict_on_batch(inputs)
+        return self.read(inputs, scored)
+
+    def draw(self, example: Utterance, path: Path) -> None:
+        """Spectrogram, character probabilities over time, and transcript."""
+        from s2s_zoo.plots import plot_utterance
+
+        source = self.source(example.source)
+        inputs = {"source": source[None], "source_lengths": np.array([len(source)])}
+        output = self.model.predict_on_batch(inputs)
+        features, _ = self.model.features(source[None], inputs["source_lengths"])
+        logits = output["ctc_logits"]
+        plot_utterance(
+            path,
+            features=ops.convert_to_numpy(features)[0],
+            frame_seconds=1 / self.model.features.frame_rate,
+            probabilities=ops.convert_to_numpy(ops.softmax(logits))[0],
+            probability_seconds=self.frame_seconds,
+            alphabet=self.task.alphabet,
+            transcript=self.read(inputs, output)[0].output,
+            reference=self.task.reference(example),
+        )
+
+    def serving(self, examples: Sequence[Utterance]) -> Serving:
+        """Waveforms to transcripts and to log-probabilities.
+
+        A model that learned from precomputed features, as the examples tell, takes
+        such features.
+        """
+        samples, task = self._samples(examples), self.task
+        return Serving(
+            model=self.model,
+            inputs={
+                "source": Input((None, None, *samples[0].shape[1:]), "float32"),
+                "source_lengths": Input((None,), "int32"),
+            },
+            signatures=_ctc_signatures(self.model),
+            pieces=tuple(c.encode() for c in task.alphabet),
+            samples=samples,
+            batch=_padded,
+            description={
+                "task": task.name,
+                "alphabet": task.alphabet,
+                "blank": task.vocabulary_size,
+                "sample_rate": task.sample_rate,
+                "frame_seconds": self.frame_seconds,
+            },
+        )
+
+    def _samples(self, examples: Sequence[Utterance]) -> list[Source]:
+        """Three sources of different lengths: short to median examples, or noise."""
+        task = self.task
+        by_length = {
+            u.seconds: u.source
+            for u in examples
+            if task.min_seconds <= u.seconds <= task.max_seconds
+        }
+        seconds = sorted(by_length)
+        if len(seconds) >= SAMPLES:
+            shorter = seconds[: len(seconds) // 2 + 2]
+            chosen = (shorter[0], shorter[len(shorter) // 2], shorter[-1])
+            return [self.source(by_length[s]) for s in chosen]
+        if seconds:
+            whole = self.source(by_length[seconds[-1]])
+        else:
+            noise = np.random.default_rng(0).normal(0, 0.1, 2 * task.sample_rate)
+            whole = noise.astype(np.float32)
+        return [whole[: len(whole) * part // 4] for part in (2, 3, 4)]
+
+
+def _padded(rows: Sequence[Source]) -> Arrays:
+    source, lengths = pad(rows, len(rows), max(map(len, rows)), 0)
+    return {"source": source, "source_lengths": lengths}
+
+
+def _ctc_signatures(model: Seq2Seq) -> dict[str, Signature]:
+    """Greedy tokens, and what they were chosen by."""
+
+    def serve(inputs: Tensors) -> Tensors:
+        output = model(inputs, training=False)
+        found = ctc_greedy(output["ctc_logits"], output["mask"])
+        return {"tokens": found.tokens, "token_lengths": found.lengths}
+
+    def log_probabilities(inputs: Tensors) -> Tensors:
+        output = model(inputs, training=False)
+        scores = ops.log_softmax(ops.cast(output["ctc_logits"], "float32"))
+        lengths = mask_lengths(output["mask"])
+        return {"log_probabilities": scores, "lengths": lengths}
+
+    return {"serve": serve, "log_probabilities": log_probabilities}

@@ -1,0 +1,158 @@
+"""Whole families added by registering parts alone: they train, resume, serve.
+
+Each module beside this one is such a family; nothing in s2s_zoo knows of it.
+"""
+
+import importlib
+import json
+import signal
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.registry import PRESETS, TASKS
+from s2s_zoo.workflows.compare import compare
+from s2s_zoo.workflows.evaluate import evaluate
+from s2s_zoo.workflows.export import export
+from s2s_zoo.workflows.infer import infer
+from s2s_zoo.workflows.reporting import Reporter
+from s2s_zoo.workflows.train import train
+
+LEARNED = {
+    "images": ("accuracy", 0.95),
+    "frames": ("frame_error", 0.1),
+    "joint": ("token_errors", 0.1),
+    "streams": ("missed", 0.1),
+}
+"""Metric and what it must reach on held-out examples.
+
+Guesses have an accuracy of 1/3, frame errors above 0.3, miss a beat in each.
+"""
+PRECISIONS = ("float32", "mixed_float16")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """The families, known while this module's tests run."""
+    known = [(r, dict(r._entries), dict(r._origins)) for r in (PRESETS, TASKS)]
+    PRESETS.names(), TASKS.names()
+    for name in LEARNED:
+        module = importlib.import_module(f"tests.families.{name}")
+        task = module.preset.task
+        PRESETS.register(name, module.preset, module.__file__)
+        TASKS.register(task.name, type(task), module.__file__)
+    yield
+    for registry, entries, origins in known:
+        registry._entries, registry._origins = entries, origins
+
+
+@pytest.fixture(scope="module", params=LEARNED)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=PRECISIONS)
+def run(request, family, tmp_path_factory):
+    """A finished training."""
+    directory = tmp_path_factory.mktemp(f"{family}_{request.param}") / "run"
+    settings = {"recipe.precision": request.param}
+    train(preset=family, run_dir=directory, settings=settings)
+    return directory
+
+
+def test_learns_what_held_out_examples_ask(family, run):
+    metric, least = LEARNED[family]
+    found = evaluate(run=run)
+    value, (low, high) = found.metrics[metric], found.confidence[metric]
+    assert low <= value <= high
+    assert value >= least if metric == "accuracy" else value <= least
+    assert np.isfinite(found.metrics["loss"])
+    assert found.examples == len(found.outputs)
+
+
+def test_two_runs_are_compared(family, run):
+    metric, _ = LEARNED[family]
+    difference = compare(first=run, second=run).differences[metric]
+    assert (difference.low, difference.mean, difference.high) == (0, 0, 0)
+
+
+def test_infers_and_writes(family, run, tmp_path):
+    task = PRESETS.get(family).task
+    examples = task.read(task.demo_corpus, "test")[:3]
+    paths = [str(tmp_path / f"{i}.npy") for i in range(3)]
+    for path, example in zip(paths, examples, strict=True):
+        np.save(path, example.source)
+    outputs = tmp_path / "outputs.txt"
+    found = infer(run=run, inputs=paths, output=outputs, plot=tmp_path / "p.png")
+    assert [result["input"] for result in found] == paths
+    json.dumps(found)
+    assert len(outputs.read_text().splitlines()) == 3
+    model = Seq2Seq.from_preset(run / "preset", load_weights=True)
+    again = model.generate([example.source for example in examples])
+    assert again == [result["output"] for result in found]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
+)
+def test_is_exported_and_compared(run):
+    assert export(run=run).max_abs_difference < 1e-4
+
+
+class Stopping(Reporter):
+    """Sends the signal of Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, report):
+        if report.step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_resumes_in_the_same_bits(family, precision, tmp_path):
+    settings = {"recipe.precision": precision, "recipe.max_steps": 11}
+    settings["recipe.validate_every"] = 4
+    whole = train(preset=family, run_dir=tmp_path / "whole", settings=settings)
+    part = train(
+        preset=family,
+        run_dir=tmp_path / "part",
+        settings=settings,
+        reporter=Stopping(5),
+    )
+    assert (part.interrupted, part.steps) == (True, 5)
+    resumed = train(preset=family, run_dir=tmp_path / "part", resume=True)
+    assert (resumed.steps, whole.steps) == (11, 11)
+    one, other = (states(tmp_path / name) for name in ("whole", "part"))
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(other[name], value)
+
+
+def states(run):
+    """Every variable of the newest checkpoint by its place."""
+    newest = max((run / "checkpoints").glob("step-*"), key=lambda p: p.name)
+    found = {}
+    for file in sorted(newest.glob("*.npz")):
+        with np.load(file) as arrays:
+            found |= {place(name): arrays[name] for name in arrays.files}
+    return found
+
+
+def place(name):
+    """Which number of which kind a variable is, whatever Keras calls it today."""
+    return tuple(name.split("/")[:2])
+
+
+def test_a_carried_state_is_no_part_of_the_model(tmp_path):
+    preset = PRESETS.get("streams")
+    model = preset.build()
+    model.encoder.carry.rows.assign(ops.ones_like(model.encoder.carry.rows))
+    model.save_to_preset(tmp_path)
+    again = Seq2Seq.from_preset(tmp_path, encoder={"streams": 3})
+    assert tuple(again.encoder.carry.rows.shape) == (3, 24)
+    assert not ops.convert_to_numpy(again.encoder.carry.rows).any()
