@@ -21,7 +21,7 @@ def list_corpora(as_json: bool) -> None:
     rows = [
         {
             "name": corpus.name,
-            "task": corpus.task,
+            "kind": corpus.kind,
             "summary": corpus.summary,
             "licence": corpus.licence,
             "splits": list(corpus.splits),
@@ -33,7 +33,7 @@ def list_corpora(as_json: bool) -> None:
         return
     for row in rows:
         click.echo(f"{row['name']}: {row['summary']} ({row['licence']})")
-        click.echo(f"    {row['task']}; splits: {', '.join(row['splits'])}")
+        click.echo(f"    {row['kind']}; splits: {', '.join(row['splits'])}")
 
 
 @command.command("prepare")
@@ -45,7 +45,7 @@ def prepare(name: str, directory: str | None, as_json: bool) -> None:
     from pathlib import Path
 
     from s2s_zoo.data.corpora import CORPORA
-    from s2s_zoo.data.corpora.sources import corpus_called
+    from s2s_zoo.data.corpora.lookup import corpus_called
 
     corpus = corpus_called(name) or CORPORA.get(name)
     path = corpus.prepare(Path(directory) if directory else None)
@@ -58,6 +58,7 @@ def prepare(name: str, directory: str | None, as_json: bool) -> None:
 @command.command("check")
 @click.argument("path")
 @click.option("--preset", help="By default one for what PATH looks like.")
+@options.settings
 @click.option("--source", help="Language of the sources of pairs of texts.")
 @click.option("--target", help="Language of the targets.")
 @click.option("--show", default=5, show_default=True, help="Names shown of each kind.")
@@ -65,20 +66,26 @@ def prepare(name: str, directory: str | None, as_json: bool) -> None:
 def check(
     path: str,
     preset: str | None,
-    source: str | None,
-    target: str | None,
+    settings: tuple[str, ...],
     show: int,
     as_json: bool,
+    **given: str | None,
 ) -> int:
     """Find in PATH (or a corpus by name) what would hurt training PRESET."""
     options.start_backend(None)
+    from s2s_zoo.catalog import parse_setting
     from s2s_zoo.workflows.check_data import check_data
 
     from .console import counting
 
+    chosen = {name: value for name, value in given.items() if value is not None}
     with counting("checking") as progress:
         report = check_data(
-            data=path, preset=preset, source=source, target=target, progress=progress
+            data=path,
+            preset=preset,
+            settings=dict(map(parse_setting, settings)),
+            options=chosen,
+            progress=progress,
         )
     if as_json:
         options.print_json(report.to_json())

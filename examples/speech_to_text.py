@@ -5,7 +5,6 @@ import sys
 import keras
 
 from s2s_zoo import Seq2Seq
-from s2s_zoo.data.corpora.resolve import read_data
 
 corpus = sys.argv[1] if len(sys.argv) > 1 else "demo_speech"
 steps = int(sys.argv[2]) if len(sys.argv) > 2 else 500
@@ -14,7 +13,7 @@ keras.utils.set_random_seed(0)
 model = Seq2Seq.from_preset("deepspeech2-toy")
 model.compile(optimizer=keras.optimizers.Adam(1e-3))
 
-train = read_data(corpus, "train")
+train = model.task.read(corpus, "train")
 batches = model.task.batches(train, training=True)
 plan = batches.plan(budget=16.0, buckets=2, shuffle=True)
 for step in range(steps):
@@ -24,7 +23,7 @@ for step in range(steps):
     if step % 50 == 0:
         print(f"step {step}: loss {logs['loss']:.2f}")
 
-test = read_data(corpus, "test")[:5]
+test = model.task.read(corpus, "test")[:5]
 for utterance, heard in zip(
     test, model.generate([u.source for u in test]), strict=True
 ):

@@ -16,6 +16,7 @@ import numpy as np
 from s2s_zoo.data.audio import EmptyAudioError, decode_audio
 from s2s_zoo.data.manifests import Utterance, is_features
 from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
+from s2s_zoo.data.report import Report
 from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
 
@@ -55,7 +56,7 @@ _CHUNK = 256
 
 
 @dataclass
-class DataReport:
+class DataReport(Report):
     """What was found in the data.
 
     Attributes:
@@ -69,6 +70,7 @@ class DataReport:
     """
 
     kinds: ClassVar[Mapping[str, str]] = KINDS
+    notes: ClassVar[frozenset[str]] = NOTES
 
     findings: dict[str, list[tuple[str, str]]]
     counts: dict[str, int]
@@ -90,23 +92,12 @@ class DataReport:
             f"{self.counts['usable']} usable, {self.usable_hours:.2f} h"
         )
 
-    @property
-    def ok(self) -> bool:
-        """Whether nothing harmful was found."""
-        return not set(self.findings) - NOTES
-
     def to_json(self) -> dict[str, Any]:
         """The report for `json.dumps`; the usable utterances only by number."""
-        return {
-            "ok": self.ok,
-            "counts": self.counts,
+        return super().to_json() | {
             "hours": self.hours,
             "usable_hours": self.usable_hours,
             "unknown_characters": self.unknown_characters,
-            "findings": {
-                kind: [{"name": name, "detail": detail} for name, detail in found]
-                for kind, found in self.findings.items()
-            },
         }
 
 

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_zoo.data.pairs import Pair, PairSequence
+from s2s_zoo.data.report import Report
 from s2s_zoo.errors import UserError
 
 KINDS = {
@@ -40,7 +41,7 @@ Split = Callable[[], Sequence[Pair]]
 
 
 @dataclass
-class PairReport:
+class PairReport(Report):
     """What was found in pairs of texts.
 
     Attributes:
@@ -51,16 +52,12 @@ class PairReport:
     """
 
     kinds: ClassVar[Mapping[str, str]] = KINDS
+    notes: ClassVar[frozenset[str]] = NOTES
 
     findings: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     counts: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(_ALWAYS_COUNTED, 0)
     )
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing harmful was found."""
-        return not set(self.findings) - NOTES
 
     @property
     def headline(self) -> str:
@@ -70,17 +67,6 @@ class PairReport:
             f"{counts['pairs']} pairs, {counts['source_words']} words to "
             f"{counts['target_words']}; {counts['usable']} usable"
         )
-
-    def to_json(self) -> dict[str, Any]:
-        """The report for `json.dumps`."""
-        return {
-            "ok": self.ok,
-            "counts": self.counts,
-            "findings": {
-                kind: [{"name": name, "detail": detail} for name, detail in found]
-                for kind, found in self.findings.items()
-            },
-        }
 
     def add(self, kind: str, name: str, detail: str) -> None:
         """Count a finding, and list it while there are few."""

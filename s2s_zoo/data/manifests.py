@@ -25,8 +25,8 @@ FEATURE_COLUMNS = ("utt", "frames", "transcript")
 JSON_KEYS = ("audio_filepath", "text")
 WRITTEN_COLUMNS = ("wav_filename", "wav_filesize", "transcript", "seconds", "speaker")
 
-_ACCEPTED = (
-    "accepted: a CSV with the columns wav_filename,transcript "
+ACCEPTED = (
+    "a CSV with the columns wav_filename,transcript "
     "(optional: wav_filesize,seconds,duration,speaker) or utt,frames,transcript; "
     "JSON lines with audio_filepath,text (optional: duration,speaker); "
     "a LibriSpeech split (*/*/*.trans.txt); an LJSpeech directory (metadata.csv)"
@@ -164,10 +164,10 @@ def read_manifest(
     elif place.is_file():
         rows = _read_file(place, allow_outside)
     else:
-        raise UserError(f"{place}: no such file or directory; {_ACCEPTED}")
+        raise UserError(f"{place}: no such file or directory; accepted: {ACCEPTED}")
     utterances = measure(_unique_names(rows))
     if not utterances:
-        raise UserError(f"{place}: holds no utterances; {_ACCEPTED}")
+        raise UserError(f"{place}: holds no utterances; accepted: {ACCEPTED}")
     return utterances
 
 
@@ -242,12 +242,21 @@ def _unique_names(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         yield dataclasses.replace(utterance, name=name)
 
 
+def is_tree(path: Path) -> bool:
+    """Whether a directory is a LibriSpeech split or LJSpeech, as they unpack."""
+    return _is_librispeech(path) or (path / "metadata.csv").is_file()
+
+
+def _is_librispeech(directory: Path) -> bool:
+    return next(directory.glob("*/*/*.trans.txt"), None) is not None
+
+
 def _read_directory(directory: Path) -> list[Utterance]:
-    if next(directory.glob("*/*/*.trans.txt"), None):
+    if _is_librispeech(directory):
         return list(_read_librispeech(directory))
     if (directory / "metadata.csv").is_file():
         return list(_read_ljspeech(directory / "metadata.csv"))
-    raise UserError(f"{directory}: not a known layout; {_ACCEPTED}")
+    raise UserError(f"{directory}: not a known layout; accepted: {ACCEPTED}")
 
 
 def _read_file(path: Path, allow_outside: bool) -> list[Utterance]:
@@ -262,7 +271,9 @@ def _read_file(path: Path, allow_outside: bool) -> list[Utterance]:
         return list(_feature_utterances(path, rows))
     if path.name == "metadata.csv" and "|" in text.partition("\n")[0]:
         return list(_read_ljspeech(path))
-    raise UserError(f"{path}:1: the columns are {','.join(columns)}; {_ACCEPTED}")
+    raise UserError(
+        f"{path}:1: the columns are {','.join(columns)}; accepted: {ACCEPTED}"
+    )
 
 
 def read_utf8(path: Path) -> str:

@@ -111,6 +111,7 @@ class Task(abc.ABC):
         unit: what budgets of batches are measured in.
         higher_is_better: which way its metric is read.
         evaluation_budget: of a batch that is only evaluated, in its units.
+        kind: name of the kind of its examples.
         demo_corpus: corpus trained on when no data is named.
         objective: what training minimizes.
         search: how outputs are found.
@@ -118,6 +119,7 @@ class Task(abc.ABC):
 
     name: ClassVar[str]
     unit: ClassVar[Unit]
+    kind: ClassVar[str]
     higher_is_better: ClassVar[bool] = False
     evaluation_budget: ClassVar[float]
 

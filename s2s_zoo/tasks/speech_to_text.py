@@ -9,7 +9,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.data.augmentation import AudioAugmentation
-from s2s_zoo.data.corpora.resolve import read_data
+from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.manifests import Utterance, is_features
 from s2s_zoo.data.precomputed import FEATURE_RATE
 from s2s_zoo.data.speech import SpeechBatches
@@ -50,6 +50,7 @@ class SpeechToText(Task):
     unit: ClassVar[Unit] = Unit(
         "seconds of audio", "audio_seconds_per_second", "x real time"
     )
+    kind: ClassVar[str] = "utterances"
     evaluation_budget: ClassVar[float] = 120.0
 
     demo_corpus: str = "demo_speech"
@@ -94,7 +95,7 @@ class SpeechToText(Task):
         return "".join(self.alphabet[t] for t in tokens if t >= 0)
 
     def read(self, data: str, split: str) -> list[Utterance]:
-        return read_data(data, split)
+        return KINDS.get(self.kind).for_task(self).read(data, split)
 
     def amount(self, examples: Sequence[Utterance]) -> str:
         return f"{sum(u.seconds for u in examples) / 3600:.2f} h"

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.data.corpora.resolve import read_pairs
+from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import Pair, PairSequence, PairView
 from s2s_zoo.data.sentencepiece_model import Kind
@@ -66,6 +66,7 @@ class TextToText(Task):
 
     name: ClassVar[str] = "text_to_text"
     unit: ClassVar[Unit] = Unit("tokens", "tokens_per_second", " tokens/s")
+    kind: ClassVar[str] = "pairs"
     higher_is_better: ClassVar[bool] = True
     evaluation_budget: ClassVar[float] = 4096.0
 
@@ -171,7 +172,7 @@ class TextToText(Task):
         return self.tokenizers
 
     def read(self, data: str, split: str) -> Sequence[Pair]:
-        return read_pairs(data, split, self.source, self.target)
+        return KINDS.get(self.kind).for_task(self).read(data, split)
 
     def amount(self, examples: Sequence[Pair]) -> str:
         both = (self.fitted.source.size, self.fitted.target.size)

@@ -1,96 +1,68 @@
 """Check a corpus before training on it."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from s2s_zoo.data.check import DataReport, check_utterances
-from s2s_zoo.data.check_pairs import PairReport, check_pairs
-from s2s_zoo.data.corpora.layouts import PAIRS, SPEECH, task_of
-from s2s_zoo.data.corpora.resolve import pair_splits, read_data, read_pairs, splits_of
+from s2s_zoo.data.corpora import CORPORA
+from s2s_zoo.data.kinds import KINDS
+from s2s_zoo.data.kinds.base import Kind, Progress
+from s2s_zoo.data.recognition import kind_of
+from s2s_zoo.data.report import Report
 from s2s_zoo.errors import UserError
 from s2s_zoo.registry import PRESETS
-
-PRESET = {SPEECH: "deepspeech2_small", PAIRS: "transformer_tiny"}
-"""The preset that data is checked for unless another is named."""
-
-Progress = Callable[[int, int], None]
 
 
 def check_data(
     *,
     data: str,
     preset: str | None = None,
-    source: str | None = None,
-    target: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> DataReport | PairReport:
+) -> Report:
     """Find what would hurt training a preset on a corpus, in one pass.
 
     Args:
         data: corpus by name or path.
-        preset: whose alphabet, limits and CTC frames count, or whose languages and
-            longest sentence; by default that of `PRESET` for the task the data is
-            for, which is pairs of texts where a language is named, and speech where
-            `task_of` cannot tell.
-        source: language of the sources, by default the preset's.
-        target: language of the targets, likewise.
+        preset: whose task decides how the data is read and what it may hold; by
+            default that of the kind of examples the data seems to hold, or of the
+            one kind that has such options.
+        settings: of the preset by path, such as {"task.alphabet": "abc "}.
+        options: of reading this kind of examples, instead of those of the task.
         progress: called with (done, total).
 
     Raises:
-        UserError: no such corpus or preset.
+        UserError: no such corpus, preset or setting, or it cannot be told what kind
+            of data it is.
     """
+    options = options or {}
     if preset is None:
-        return _check_unnamed(data, source, target, progress)
-    chosen = PRESETS.get(preset)
-    if chosen.task.name == PAIRS:
-        languages = source or chosen.task.source, target or chosen.task.target
-        return _check_pairs(data, chosen.task, languages, progress)
-    return _check_speech(data, chosen, progress)
+        kind = _kind(data, options)
+        chosen = PRESETS.get(kind.preset)
+    else:
+        chosen = PRESETS.get(preset)
+        kind = KINDS.get(chosen.task.kind)
+    if settings:
+        chosen = chosen.with_settings(settings)
+    kind = kind.for_task(chosen.task).with_options(options)
+    return kind.check(data, chosen, progress)
 
 
-def _check_unnamed(
-    data: str, source: str | None, target: str | None, progress: Progress | None
-) -> DataReport | PairReport:
-    """Check for the preset of the task that the data seems to be for."""
-    task = PAIRS if source or target else task_of(data)
-    if task not in (None, *PRESET):
-        raise UserError(f"{data} is for {task}: name a preset for that with --preset")
-    preset = PRESET[task or SPEECH]
-    try:
-        return check_data(
-            data=data, preset=preset, source=source, target=target, progress=progress
-        )
-    except UserError as error:
-        if task:
-            raise
+def _kind(data: str, options: Mapping[str, Any]) -> Kind[Any]:
+    """The one kind that has the options, else what the data looks like."""
+    fitting = [kind for kind in KINDS if set(options) <= set(kind.options)]
+    if options and len(fitting) == 1:
+        return fitting[0]
+    if found := kind_of(data):
+        return found
+    if not Path(data).expanduser().exists():
+        known = ", ".join(CORPORA.names())
         raise UserError(
-            f"{error}. To check pairs of texts, name a preset for them, such as "
-            f"--preset {PRESET[PAIRS]}"
-        ) from error
-
-
-def _check_pairs(
-    data: str, task: Any, languages: tuple[str, str], progress: Progress | None
-) -> PairReport:
-    splits = pair_splits(data, *languages)
-    return check_pairs(
-        {split: partial(read_pairs, data, split, *languages) for split in splits},
-        longest=task.max_tokens,
-        cut=bool(task.cut),
-        progress=progress,
-    )
-
-
-def _check_speech(data: str, preset: Any, progress: Progress | None) -> DataReport:
-    model, task = preset.scaled().build(), preset.task
-    utterances = {split: read_data(data, split) for split in splits_of(data)}
-    return check_utterances(
-        utterances,
-        alphabet=task.alphabet,
-        sample_rate=task.sample_rate,
-        output_frames=partial(task.output_frames, model),
-        max_seconds=task.max_seconds,
-        min_seconds=task.min_seconds,
-        progress=progress,
+            f"{data}: neither a file nor a directory nor a corpus; the corpora are: "
+            f"{known}"
+        )
+    kinds = "; ".join(f"{k.name} (--preset {k.preset}): {k.accepted}" for k in KINDS)
+    raise UserError(
+        f"{data}: it cannot be told what it holds; name a preset that reads it. {kinds}"
     )

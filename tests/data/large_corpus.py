@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from s2s_zoo.data.corpora.resolve import read_pairs
+from s2s_zoo.data.kinds.pairs import Pairs
 from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import PairView
 from s2s_zoo.data.plan import Batch
@@ -50,7 +50,7 @@ def generate(directory: Path, pairs: int) -> None:
 def start(directory: Path) -> dict[str, Any]:
     """Everything up to the first batches, and what it took."""
     begun = time.perf_counter()
-    pairs = read_pairs(str(directory), "train", "en", "de")
+    pairs = Pairs("en", "de").read(str(directory), "train")
     tokenizer = learn_tokenizer(pairs, ("source", "target"), VOCABULARY, "bpe")
     rows, _ = usable_pairs(token_store(pairs, tokenizer, tokenizer), 256)
     usable = PairView(pairs, rows)

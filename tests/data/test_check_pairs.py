@@ -7,7 +7,7 @@ import pytest
 
 from s2s_zoo.data import check_pairs as check_module
 from s2s_zoo.data.check_pairs import PairReport, check_pairs
-from s2s_zoo.data.corpora.resolve import pair_splits, read_pairs
+from s2s_zoo.data.kinds.pairs import Pairs
 from s2s_zoo.data.pairs import Pair
 
 
@@ -108,9 +108,9 @@ def test_files(tmp_path: Path):
     write(tmp_path / "dev.en", "four")
     write(tmp_path / "dev.de", "vier", "fünf")
     data = str(tmp_path)
-    splits = pair_splits(data, "en", "de")
+    splits = Pairs("en", "de").open(data).all_roles()
     report = check_pairs(
-        {s: (lambda s=s: read_pairs(data, s, "en", "de")) for s in splits}, longest=9
+        {s: (lambda s=s: Pairs("en", "de").read(data, s)) for s in splits}, longest=9
     )
     assert list(report.findings) == ["unreadable", "blank"]
     assert report.findings["blank"] == [("train:train.en:2", "left out")]
@@ -125,7 +125,7 @@ def test_real_multi30k_is_clean(data_dir: Path):
     data = str(data_dir / "mt_multi30k")
     report = check_pairs(
         {
-            s: (lambda s=s: read_pairs(data, s, "en", "de"))
+            s: (lambda s=s: Pairs("en", "de").read(data, s))
             for s in ("validation", "test")
         },
         longest=256,
@@ -135,8 +135,8 @@ def test_real_multi30k_is_clean(data_dir: Path):
 
 
 def check_directory(path: Path) -> PairReport:
-    splits = pair_splits(str(path), "en", "de")
-    readers = {s: partial(read_pairs, str(path), s, "en", "de") for s in splits}
+    splits = Pairs("en", "de").open(str(path)).all_roles()
+    readers = {s: partial(Pairs("en", "de").read, str(path), s) for s in splits}
     return check_pairs(readers, longest=10)
 
 

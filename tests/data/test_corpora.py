@@ -12,12 +12,19 @@ from s2s_zoo.data.corpora import CORPORA, an4, fsdd, librispeech
 from s2s_zoo.data.corpora.an4 import An4, validation_speakers
 from s2s_zoo.data.corpora.fsdd import Fsdd
 from s2s_zoo.data.corpora.librispeech import LibriSpeech
-from s2s_zoo.data.corpora.resolve import find_corpus, read_data, splits_of
+from s2s_zoo.data.corpora.lookup import find_corpus
 from s2s_zoo.data.download import tree_sha256
+from s2s_zoo.data.kinds.utterances import Utterances
 from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.precomputed import load_features
 from s2s_zoo.errors import UserError
 from tests.data.conftest import Serve
+
+UTTERANCES = Utterances()
+
+
+def roles(data: Path | str) -> dict[str, str]:
+    return UTTERANCES.open(str(data)).all_roles()
 
 
 @pytest.fixture(autouse=True)
@@ -121,7 +128,7 @@ def test_fsdd_is_fetched_and_verified(
     assert Fsdd().prepare(progress=False) == cache
     assert [path.name for path in cache.iterdir()] == ["recordings"]
     assert find_corpus(Fsdd()) == cache
-    assert len(read_data("fsdd", "train")) == 4
+    assert len(UTTERANCES.read("fsdd", "train")) == 4
     assert Fsdd().prepare(progress=False) == cache
 
 
@@ -211,7 +218,7 @@ def test_librispeech_is_fetched(
     assert place == tmp_path / "cache/librispeech"
     left = {path.name for path in place.iterdir()}
     assert left == {"LibriSpeech", *(f"{subset}.csv" for subset in subsets)}
-    assert [u.transcript for u in read_data("librispeech", "validation")] == [
+    assert [u.transcript for u in UTTERANCES.read("librispeech", "validation")] == [
         "hello dev-clean"
     ] * 2
     assert LibriSpeech().prepare(progress=False) == place
@@ -225,25 +232,25 @@ def test_librispeech_refuses_an_incomplete_subset(tmp_path: Path):
 
 def test_a_corpus_that_is_not_here():
     with pytest.raises(UserError, match="s2s-zoo data prepare librispeech"):
-        read_data("librispeech", "train")
+        UTTERANCES.read("librispeech", "train")
 
 
 def test_shared_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("S2S_ZOO_DATA_DIR", str(tmp_path))
     make_subset(tmp_path / "asr_librispeech_mini", "test-other")
     make_fsdd(tmp_path / "asr_fsdd")
-    assert len(read_data("LibriSpeech", "test")) == 2
-    assert len(read_data("fsdd", "test")) == 10
+    assert len(UTTERANCES.read("LibriSpeech", "test")) == 2
+    assert len(UTTERANCES.read("fsdd", "test")) == 10
 
 
 def test_own_split_names(tmp_path: Path):
     make_subset(tmp_path, "test-other")
     make_subset(tmp_path, "dev-other")
-    assert len(read_data(str(tmp_path), "test-other")) == 2
-    assert len(read_data(str(tmp_path), "test-other+dev-other")) == 4
-    assert splits_of(str(tmp_path)) == {"validation": "dev-other", "test": "test-other"}
+    assert len(UTTERANCES.read(str(tmp_path), "test-other")) == 2
+    assert len(UTTERANCES.read(str(tmp_path), "test-other+dev-other")) == 4
+    assert roles(tmp_path) == {"validation": "dev-other", "test": "test-other"}
     with pytest.raises(UserError, match="no split 'train'; it has: dev-clean"):
-        read_data(str(tmp_path), "train")
+        UTTERANCES.read(str(tmp_path), "train")
 
 
 def manifest(path: Path, count: int, prefix: str = "u") -> Path:
@@ -256,12 +263,12 @@ def manifest(path: Path, count: int, prefix: str = "u") -> Path:
 def test_directory_of_manifests(tmp_path: Path):
     for name, count in (("train.csv", 5), ("validation.csv", 3), ("test.csv", 2)):
         manifest(tmp_path / name, count)
-    assert splits_of(str(tmp_path)) == {
+    assert roles(tmp_path) == {
         "train": "train",
         "validation": "validation",
         "test": "test",
     }
-    counts = {s: len(read_data(str(tmp_path), s)) for s in splits_of(str(tmp_path))}
+    counts = {s: len(UTTERANCES.read(str(tmp_path), s)) for s in roles(tmp_path)}
     assert counts == {"train": 5, "validation": 3, "test": 2}
 
 
@@ -269,43 +276,48 @@ def test_directory_of_json_lines(tmp_path: Path):
     line = '{"audio_filepath": "a.wav", "duration": 1, "text": "hi"}\n'
     (tmp_path / "train.jsonl").write_text(line)
     (tmp_path / "dev.json").write_text(line * 2)
-    assert len(read_data(str(tmp_path), "train")) == 1
-    assert len(read_data(str(tmp_path), "validation")) == 2
-    assert len(read_data(str(tmp_path), "train+validation")) == 3
+    assert len(UTTERANCES.read(str(tmp_path), "train")) == 1
+    assert len(UTTERANCES.read(str(tmp_path), "validation")) == 2
+    assert len(UTTERANCES.read(str(tmp_path), "train+validation")) == 3
     for split in ("test", "train+test"):
         with pytest.raises(UserError, match="it has: train, validation"):
-            read_data(str(tmp_path), split)
+            UTTERANCES.read(str(tmp_path), split)
 
 
 def test_held_out_validation(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     manifest(tmp_path / "train.csv", 200)
     with caplog.at_level(logging.INFO):
-        train = read_data(str(tmp_path), "train")
-        validation = read_data(str(tmp_path), "validation")
+        train = UTTERANCES.read(str(tmp_path), "train")
+        validation = UTTERANCES.read(str(tmp_path), "validation")
     names = [f"u{i}.wav" for i in range(200)]
     by_hash = sorted(names, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
     assert {u.name for u in validation} == set(by_hash[:10])
     assert {u.name for u in train} == set(by_hash[10:])
     assert "10 of the 200 utterances of train are held out" in caplog.text
-    assert splits_of(str(tmp_path)) == {"train": "train", "validation": "5 % of train"}
+    assert roles(tmp_path) == {"train": "train", "validation": "5 % of train"}
 
 
 def test_a_lone_manifest(tmp_path: Path):
     path = str(manifest(tmp_path / "all.csv", 40))
-    assert splits_of(path) == {"train": "all.csv", "validation": "5 % of train"}
-    counts = [len(read_data(path, split)) for split in ("train", "validation", "test")]
+    assert roles(path) == {"train": "all.csv", "validation": "5 % of train"}
+    counts = [
+        len(UTTERANCES.read(path, split)) for split in ("train", "validation", "test")
+    ]
     assert counts == [38, 2, 40]
     one = str(manifest(tmp_path / "one.csv", 1))
-    assert len(read_data(one, "test")) == 1
+    assert len(UTTERANCES.read(one, "test")) == 1
     with pytest.raises(UserError, match="1 utterances, too few to hold some out"):
-        read_data(one, "train")
+        UTTERANCES.read(one, "train")
 
 
 def test_nothing_of_that_name(tmp_path: Path):
     with pytest.raises(UserError, match=r"the corpora are: .*an4.*fsdd"):
-        read_data("librspeech", "train")
-    with pytest.raises(UserError, match="not a known layout"):
-        read_data(str(tmp_path), "train")
+        UTTERANCES.read("librspeech", "train")
+    with pytest.raises(
+        UserError,
+        match=r"no train, validation or test of utterances; it holds nothing; accepted",
+    ):
+        UTTERANCES.read(str(tmp_path), "train")
 
 
 def test_real_fsdd(data_dir: Path):
@@ -346,6 +358,6 @@ def test_real_an4(data_dir: Path):
 
 def test_real_librispeech(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("S2S_ZOO_DATA_DIR", str(data_dir))
-    assert len(read_data("librispeech", "test-other")) == 100
-    assert len(read_data("librispeech", "train")) == 76
-    assert len(read_data("librispeech", "validation")) == 4
+    assert len(UTTERANCES.read("librispeech", "test-other")) == 100
+    assert len(UTTERANCES.read("librispeech", "train")) == 76
+    assert len(UTTERANCES.read("librispeech", "validation")) == 4

@@ -426,9 +426,9 @@ def test_unknown_characters_are_counted():
 
 def test_needs_no_backend():
     code = (
-        "import sys, s2s_zoo.data.check, s2s_zoo.data.manifests, "
-        "s2s_zoo.data.corpora.resolve; from s2s_zoo.data.corpora import CORPORA; "
-        "CORPORA.names(); print({'keras', 'tensorflow', 'jax', 'torch'} & "
+        "import sys, s2s_zoo.data.recognition; from s2s_zoo.data.kinds import KINDS; "
+        "from s2s_zoo.data.corpora import CORPORA; KINDS.names(); CORPORA.names(); "
+        "print({'keras', 'tensorflow', 'jax', 'torch'} & "
         "set(sys.modules))"
     )
     result = subprocess.run(

@@ -25,10 +25,11 @@ from s2s_zoo.data.corpora import (
 from s2s_zoo.data.corpora.demo_numbers import DemoNumbers
 from s2s_zoo.data.corpora.demo_summaries import EVENTS, OUTCOMES, PEOPLE, TOWNS
 from s2s_zoo.data.corpora.iwslt14_de_en import Iwslt14DeEn
+from s2s_zoo.data.corpora.lookup import find_corpus
 from s2s_zoo.data.corpora.multi30k import Multi30k
-from s2s_zoo.data.corpora.resolve import pair_splits, read_data, read_pairs
-from s2s_zoo.data.corpora.sources import find_corpus
 from s2s_zoo.data.corpora.wmt14_en_de import Archive, Wmt14EnDe
+from s2s_zoo.data.kinds.pairs import Pairs
+from s2s_zoo.data.kinds.utterances import Utterances
 from s2s_zoo.data.pairs import Pair, PairSequence
 from s2s_zoo.errors import UserError
 from tests.data.conftest import Serve
@@ -57,19 +58,19 @@ def texts(pairs: PairSequence) -> list[tuple[str, str]]:
 def read_all(
     data: str, source: str = "en", target: str = "de"
 ) -> dict[str, list[Pair]]:
-    return {role: list(read_pairs(data, role, source, target)) for role in ROLES}
+    return {role: list(Pairs(source, target).read(data, role)) for role in ROLES}
 
 
 def test_registry():
-    names = {c.name for c in CORPORA if c.task == "text_to_text"}
+    names = {c.name for c in CORPORA if c.kind == "pairs"}
     assert names >= {
         *("demo_numbers", "demo_reversal", "demo_summaries"),
         *("multi30k", "wmt14_en_de", "iwslt14_de_en"),
     }
-    with pytest.raises(UserError, match="demo_numbers is for text_to_text, not for sp"):
-        read_data("demo-numbers", "train")
-    with pytest.raises(UserError, match=r"an4 is for speech_to_text.* multi30k"):
-        read_pairs("an4", "train", "en", "de")
+    with pytest.raises(UserError, match="demo_numbers holds pairs, not utterances"):
+        Utterances().read("demo-numbers", "train")
+    with pytest.raises(UserError, match=r"an4 holds utterances.* multi30k"):
+        Pairs("en", "de").read("an4", "train")
 
 
 def test_demo_numbers():
@@ -84,10 +85,10 @@ def test_demo_numbers():
     assert set(range(100)) < set(split["train"])
     digits = Counter(len(str(number)) for number in split["test"])
     assert set(digits) == {3, 4, 5, 6}
-    backwards = read_pairs("demo_numbers", "test", "de", "en")
+    backwards = Pairs("de", "en").read("demo_numbers", "test")
     assert texts(backwards) == [(p.target, p.source) for p in found["test"]]
     with pytest.raises(UserError, match=r"languages en, de; received 'en' .* 'fr'"):
-        read_pairs("demo_numbers", "test", "en", "fr")
+        Pairs("en", "fr").read("demo_numbers", "test")
 
 
 def test_demo_numbers_of_another_size():
@@ -97,7 +98,7 @@ def test_demo_numbers_of_another_size():
     assert counts == {"train": 21_500, "validation": 2000, "test": 2000}
     sources = [pair.source for pairs in found.values() for pair in pairs]
     assert len(set(sources)) == len(sources)
-    shorter = texts(read_pairs("demo_numbers", "test", "en", "de"))
+    shorter = texts(Pairs("en", "de").read("demo_numbers", "test"))
     assert texts(found["test"])[:1000] == shorter
     longer = read_all("demo_numbers:22000")
     for role in ("validation", "test"):
@@ -106,19 +107,19 @@ def test_demo_numbers_of_another_size():
     assert not held_out & {pair.source for pair in longer["train"]}
     for size in ("19999", "50000001", "", "1e6"):
         with pytest.raises(UserError, match="SIZE of 20000 to 50000000 pairs"):
-            read_pairs(f"demo_numbers:{size}", "train", "en", "de")
+            Pairs("en", "de").read(f"demo_numbers:{size}", "train")
     with pytest.raises(UserError, match="demo_reversal has one size"):
-        read_pairs("demo_reversal:5", "train", "en", "de")
+        Pairs("en", "de").read("demo_reversal:5", "train")
 
 
 def test_demo_numbers_of_another_size_by_path():
     pytest.importorskip("num2words", reason="writes the numbers")
     path = find_corpus(DemoNumbers(size=21_500))
-    forth = read_pairs(str(path), "test", "en", "de")
-    back = read_pairs(str(path), "test", "de", "en")
+    forth = Pairs("en", "de").read(str(path), "test")
+    back = Pairs("de", "en").read(str(path), "test")
     assert texts(back) == [(target, source) for source, target in texts(forth)]
     with pytest.raises(UserError, match="languages en, de"):
-        read_pairs(str(path), "test", "en", "fr")
+        Pairs("en", "fr").read(str(path), "test")
 
 
 def test_longer_numbers_never_repeat():
@@ -145,7 +146,7 @@ def test_demo_numbers_need_num2words(monkeypatch: pytest.MonkeyPatch):
         importlib.util, "find_spec", lambda n: None if n == "num2words" else find(n)
     )
     with pytest.raises(UserError, match=r"s2s-zoo\[demo\].*--data PATH"):
-        read_pairs("demo_numbers", "train", "en", "de")
+        Pairs("en", "de").read("demo_numbers", "train")
 
 
 def test_demo_reversal():
@@ -228,16 +229,16 @@ def make_multi30k(directory: Path) -> Path:
 def test_multi30k(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_multi30k(tmp_path / "mt_multi30k")
     monkeypatch.setenv("S2S_ZOO_DATA_DIR", str(tmp_path))
-    assert texts(read_pairs("multi30k", "validation", "cs", "fr")) == [
+    assert texts(Pairs("cs", "fr").read("multi30k", "validation")) == [
         ("val cs 0", "val fr 0"),
         ("val cs 1", "val fr 1"),
     ]
-    by_path = read_pairs(str(tmp_path / "mt_multi30k"), "test", "en", "de")
+    by_path = Pairs("en", "de").read(str(tmp_path / "mt_multi30k"), "test")
     expected = Pair("test_2016_flickr.en.gz:1", *by_path[0][1:])
     assert by_path[0] == expected
-    assert len(read_pairs("multi30k", "train+test", "en", "de")) == 6
+    assert len(Pairs("en", "de").read("multi30k", "train+test")) == 6
     with pytest.raises(UserError, match="languages en, de, fr, cs; received 'en'"):
-        read_pairs("multi30k", "test", "en", "en")
+        Pairs("en", "en").read("multi30k", "test")
     with pytest.raises(UserError, match=r"train\.en\.gz: not that of commit a3d2e0d"):
         Multi30k().prepare(tmp_path / "mt_multi30k", progress=False)
 
@@ -256,7 +257,7 @@ def test_multi30k_is_fetched_from_the_mirror_that_has_it(
     monkeypatch.setattr(multi30k, "URLS", urls)
     monkeypatch.setattr(multi30k, "SHA256", hashes)
     assert Multi30k().prepare(progress=False) == cache / "multi30k"
-    assert len(read_pairs("multi30k", "train", "en", "de")) == 5
+    assert len(Pairs("en", "de").read("multi30k", "train")) == 5
 
 
 SGML = """<srcset setid="newstest2014" srclang="any"><doc id="a"><p>
@@ -291,7 +292,7 @@ def test_wmt14_is_fetched(
     archives = make_wmt14(tmp_path / "served", serve, reversed_roles)
     monkeypatch.setattr(wmt14_en_de, "ARCHIVES", archives)
     with pytest.raises(UserError, match="s2s-zoo data prepare wmt14_en_de"):
-        read_pairs("wmt14_en_de", "train", "en", "de")
+        Pairs("en", "de").read("wmt14_en_de", "train")
     place = Wmt14EnDe().prepare(progress=False)
     found = read_all("wmt14_en_de")
     assert [tuple(pair[1:]) for pair in found["train"]] == [
@@ -366,7 +367,7 @@ def test_iwslt14_as_others_prepare_it(tmp_path: Path):
             write(place / f"{stem}.{tag}", f"{stem} {tag}")
     assert Iwslt14DeEn().found_in(place)
     assert not Iwslt14DeEn().found_in(tmp_path)
-    assert texts(read_pairs(str(place), "validation", "de", "en")) == [
+    assert texts(Pairs("de", "en").read(str(place), "validation")) == [
         ("valid de", "valid en")
     ]
 
@@ -385,11 +386,13 @@ def test_directory_of_aligned_files(tmp_path: Path, validation: str, ending: str
         "test": 1,
     }
     assert found["test"] == [Pair(f"test.fr{ending}:1", "test fr 0", "test de 0")]
-    assert pair_splits(str(tmp_path), "fr", "de") == {role: role for role in ROLES}
+    assert Pairs("fr", "de").open(str(tmp_path)).all_roles() == {
+        role: role for role in ROLES
+    }
     with pytest.raises(
         UserError, match=r"languages 'en' and 'es'; it holds .*test\.de"
     ):
-        read_pairs(str(tmp_path), "train", "en", "es")
+        Pairs("en", "es").read(str(tmp_path), "train")
 
 
 def test_directory_of_other_formats(tmp_path: Path):
@@ -406,7 +409,7 @@ def test_directory_of_other_formats(tmp_path: Path):
     with pytest.raises(
         UserError, match="no split 'dev'; it has: test, train, validati"
     ):
-        read_pairs(str(tmp_path), "dev", "en", "de")
+        Pairs("en", "de").read(str(tmp_path), "dev")
 
 
 def test_lone_files(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -421,11 +424,11 @@ def test_lone_files(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     train, held_out = ({p.name for p in found[r]} for r in ("train", "validation"))
     assert not train & held_out
     assert "10 of the 200 pairs of train are held out" in caplog.text
-    again = [pair.name for pair in read_pairs(str(path), "validation", "", "")]
+    again = [pair.name for pair in Pairs("", "").read(str(path), "validation")]
     assert again == [pair.name for pair in found["validation"]]
     places = np.sort([int(name.split(":")[1]) for name in held_out])
     assert places.max() > 100 > places.min()
-    splits = pair_splits(str(path), "en", "de")
+    splits = Pairs("en", "de").open(str(path)).all_roles()
     assert splits == {
         "train": "all.tsv",
         "validation": "5 % of train, at most 3000 pairs",
@@ -435,44 +438,44 @@ def test_lone_files(tmp_path: Path, caplog: pytest.LogCaptureFixture):
 def test_at_most_three_thousand_are_held_out(tmp_path: Path):
     lines = (f"s{i}\tt{i}" for i in range(70_000))
     path = str(write(tmp_path / "all.tsv", *lines))
-    assert len(read_pairs(path, "validation", "en", "de")) == 3000
-    assert len(read_pairs(path, "train", "en", "de")) == 67_000
+    assert len(Pairs("en", "de").read(path, "validation")) == 3000
+    assert len(Pairs("en", "de").read(path, "train")) == 67_000
 
 
 @pytest.mark.parametrize("name", ["Books.de-en", "Books.de-en.en", "Books.de-en.de.gz"])
 def test_two_lone_aligned_files(tmp_path: Path, name: str):
     for tag, ending in (("en", ""), ("de", ".gz")):
         write(tmp_path / f"Books.de-en.{tag}{ending}", f"{tag} 0", f"{tag} 1")
-    found = read_pairs(str(tmp_path / name), "test", "en", "de")
+    found = Pairs("en", "de").read(str(tmp_path / name), "test")
     assert texts(found) == [("en 0", "de 0"), ("en 1", "de 1")]
 
 
 def test_nothing_of_that_kind(tmp_path: Path):
     write(tmp_path / "notes.txt", "x")
     with pytest.raises(UserError, match=r"notes.txt: not a file of pairs.*accepted: "):
-        read_pairs(str(tmp_path / "notes.txt"), "train", "en", "de")
+        Pairs("en", "de").read(str(tmp_path / "notes.txt"), "train")
     with pytest.raises(
-        UserError, match=r"multi3k: not a file, .*the corpora are: demo_"
+        UserError, match=r"multi3k: neither a file .*the corpora are: demo_"
     ):
-        read_pairs("multi3k", "train", "en", "de")
+        Pairs("en", "de").read("multi3k", "train")
     with pytest.raises(UserError, match=r"it holds notes\.txt; accepted"):
-        read_pairs(str(tmp_path), "train", "en", "de")
+        Pairs("en", "de").read(str(tmp_path), "train")
     one = str(write(tmp_path / "one.tsv", "a\tb"))
-    assert len(read_pairs(one, "test", "en", "de")) == 1
+    assert len(Pairs("en", "de").read(one, "test")) == 1
     with pytest.raises(UserError, match="1 pairs, too few to hold some out"):
-        read_pairs(one, "train", "en", "de")
+        Pairs("en", "de").read(one, "train")
 
 
 def test_real_multi30k(data_dir: Path):
     place = Multi30k().prepare(data_dir / "mt_multi30k", progress=False)
     for source, target in (("en", "de"), ("fr", "cs")):
-        read = {r: read_pairs(str(place), r, source, target) for r in ROLES}
+        read = {r: Pairs(source, target).read(str(place), r) for r in ROLES}
         assert {role: (len(pairs), pairs.blank) for role, pairs in read.items()} == {
             "train": (29_000, 0),
             "validation": (1014, 0),
             "test": (1000, 0),
         }
-    pairs = read_pairs(str(place), "test", "en", "de")
+    pairs = Pairs("en", "de").read(str(place), "test")
     assert pairs[0].source == "A man in an orange hat starring at something."
     assert (
         pairs[0].target == "Ein Mann mit einem orangefarbenen Hut, der etwas anstarrt."

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 
-from s2s_zoo.data.corpora.resolve import read_data
 from s2s_zoo.errors import UserError
 from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.export.savedmodel import run_saved_model, write_saved_model
@@ -123,7 +122,7 @@ def test_serves_without_the_package(run, exported, tmp_path):
 
 def test_serves_real_speech(run, exported, tmp_path, data_dir):
     model = Seq2Seq.from_preset(run / "preset")
-    utterances = sorted(read_data("librispeech", "test"), key=lambda u: u.seconds)
+    utterances = sorted(model.task.read("librispeech", "test"), key=lambda u: u.seconds)
     rows = [model.task._read(u.source) for u in utterances[:3]]
     found, _ = client(exported, rows, tmp_path)
     check(model, rows, found)

@@ -29,7 +29,7 @@ class Corpus(abc.ABC):
         train_split: the split to train on unless told otherwise.
         validation_split: the split that chooses the best step.
         test_split: the split that is reported.
-        task: name of the task it is for.
+        kind: name of the kind of its examples.
         made_locally: `prepare` needs no network and takes seconds, so that reading
             the corpus by name may prepare it unasked.
     """
@@ -42,7 +42,7 @@ class Corpus(abc.ABC):
     train_split: str = "train"
     validation_split: str = "validation"
     test_split: str = "test"
-    task: str = "speech_to_text"
+    kind: str = "utterances"
     made_locally: bool = False
 
     @abc.abstractmethod
@@ -113,7 +113,7 @@ class PairCorpus(Corpus):
     for. A corpus of one language has one direction.
     """
 
-    task: str = "text_to_text"
+    kind: str = "pairs"
 
     @abc.abstractmethod
     def read_pairs(

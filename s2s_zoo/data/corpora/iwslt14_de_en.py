@@ -13,11 +13,11 @@ from defusedxml.ElementTree import parse as parse_xml
 from s2s_zoo.data.archive import extract
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import PairCorpus
-from s2s_zoo.data.corpora.pair_files import Reader, find_pairs
-from s2s_zoo.data.corpora.sources import ROLES, STEMS
 from s2s_zoo.data.download import download
 from s2s_zoo.data.manifests import read_utf8
+from s2s_zoo.data.pair_files import find_pairs
 from s2s_zoo.data.pairs import PairSequence
+from s2s_zoo.data.source import ROLES, STEMS, Part
 from s2s_zoo.errors import UserError, writing
 
 LANGUAGES = ("de", "en")
@@ -74,14 +74,16 @@ class Iwslt14DeEn(PairCorpus):
     ) -> PairSequence:
         self.check_split(split)
         self.check_languages(source, target)
-        reader = _find_split(directory, split, source, target)
-        if reader is None:
+        found = _find_split(directory, split, source, target)
+        if found is None:
             raise UserError(f"{directory}: no iwslt14.{split}.{source} and .{target}")
-        return reader()
+        return found.read()
 
 
-def _find_split(directory: Path, split: str, source: str, target: str) -> Reader | None:
-    """How to read a split as `prepare` leaves it, or as in a folder of this name."""
+def _find_split(
+    directory: Path, split: str, source: str, target: str
+) -> Part[PairSequence] | None:
+    """A split as `prepare` leaves it, or as in a folder of this name."""
     stems = tuple(f"iwslt14.{stem}" for stem in STEMS[split])
     if "iwslt14" in directory.name:
         stems += STEMS[split]
