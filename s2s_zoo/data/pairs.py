@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -39,6 +40,19 @@ class Pair(NamedTuple):
     target: str
 
 
+class Blanks(NamedTuple):
+    """Pairs that were left out because a side is blank.
+
+    Attributes:
+        places: before which of the pairs that stayed each stood; at the end before
+            none, which is their number (N,).
+        name: what messages call one of them, by its index in `places`.
+    """
+
+    places: NDArray[np.int64]
+    name: Callable[[int], str]
+
+
 class PairSequence(Sequence[Pair]):
     """Pairs that are read when they are asked for; a slice is a view."""
 
@@ -49,16 +63,21 @@ class PairSequence(Sequence[Pair]):
 
     @property
     @abc.abstractmethod
-    def blank(self) -> int:
-        """How many pairs were left out because a side is blank."""
-
-    @abc.abstractmethod
-    def blank_names(self, most: int) -> list[str]:
-        """The names of the first `most` of them."""
+    def blanks(self) -> Blanks:
+        """The pairs that were left out."""
 
     @abc.abstractmethod
     def read(self, rows: NDArray[np.int64]) -> list[Pair]:
         """The pairs with these ascending numbers."""
+
+    @property
+    def blank(self) -> int:
+        """How many pairs were left out because a side is blank."""
+        return len(self.blanks.places)
+
+    def blank_names(self, most: int) -> list[str]:
+        """The names of the first `most` of them."""
+        return [self.blanks.name(i) for i in range(min(most, self.blank))]
 
     @overload
     def __getitem__(self, index: int) -> Pair: ...
@@ -81,6 +100,9 @@ class PairSequence(Sequence[Pair]):
 class PairView(PairSequence):
     """Some of the pairs of another sequence.
 
+    A pair that was left out belongs to the view with the pair after it, or at the end
+    before it: to one of those that share a sequence.
+
     Args:
         base: the sequence; the view of a view becomes one of its base.
         rows: numbers of the pairs in `base`.
@@ -99,12 +121,14 @@ class PairView(PairSequence):
     def identity(self) -> str:
         return digest(self.base.identity, self.rows.astype(np.int64).tobytes())
 
-    @property
-    def blank(self) -> int:
-        return self.base.blank
-
-    def blank_names(self, most: int) -> list[str]:
-        return self.base.blank_names(most)
+    @cached_property
+    def blanks(self) -> Blanks:
+        places, name = self.base.blanks
+        owners = np.minimum(places, len(self.base) - 1)
+        kept = np.flatnonzero(np.isin(owners, self.rows))
+        order = np.argsort(self.rows, kind="stable")
+        found = np.searchsorted(self.rows, owners[kept], sorter=order)
+        return Blanks(order[found], lambda i: name(int(kept[i])))
 
     def read(self, rows: NDArray[np.int64]) -> list[Pair]:
         wanted = self.rows[rows]
@@ -130,13 +154,18 @@ class JoinedPairs(PairSequence):
     def identity(self) -> str:
         return digest(*(part.identity for part in self.parts))
 
-    @property
-    def blank(self) -> int:
-        return sum(part.blank for part in self.parts)
+    @cached_property
+    def blanks(self) -> Blanks:
+        parts = [part.blanks for part in self.parts]
+        starts = [0, *self._ends[:-1]]
+        places = [p.places + start for p, start in zip(parts, starts, strict=True)]
+        ends = list(itertools.accumulate(len(p.places) for p in parts))
 
-    def blank_names(self, most: int) -> list[str]:
-        names = (name for part in self.parts for name in part.blank_names(most))
-        return list(itertools.islice(names, most))
+        def name(index: int) -> str:
+            part = bisect.bisect_right(ends, index)
+            return parts[part].name(index - ends[part] + len(parts[part].places))
+
+        return Blanks(np.concatenate(places), name)
 
     def read(self, rows: NDArray[np.int64]) -> list[Pair]:
         found: list[Pair] = []
@@ -186,11 +215,9 @@ class FilePairs(PairSequence):
         return digest(_VERSION, self._kind, *(file.identity for file in self._files))
 
     @property
-    def blank(self) -> int:
-        return len(self._blank)
-
-    def blank_names(self, most: int) -> list[str]:
-        return [f"{self._name}:{row + 1}" for row in self._blank[:most].tolist()]
+    def blanks(self) -> Blanks:
+        places = np.searchsorted(self._rows, self._blank)
+        return Blanks(places, lambda i: f"{self._name}:{self._blank[i] + 1}")
 
     def read(self, rows: NDArray[np.int64]) -> list[Pair]:
         lines = self._rows[rows]

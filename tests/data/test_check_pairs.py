@@ -149,6 +149,19 @@ def test_a_bad_train_file_is_reported_once(tmp_path: Path):
     assert report.counts["unreadable"] == 1
 
 
+def test_a_blank_pair_is_counted_once(tmp_path: Path):
+    """Under the split that it falls in."""
+    lines = [f"a{i}\tb{i}" for i in range(60)]
+    lines[7] = "a\t"
+    (tmp_path / "train.tsv").write_text("\n".join(lines) + "\n")
+    report = check_directory(tmp_path)
+    assert report.counts["blank"] == 1
+    ((name, _),) = report.findings["blank"]
+    split = name.removesuffix(":train.tsv:8")
+    after = [p.name for p in Pairs().read(str(tmp_path), split)]
+    assert "train.tsv:9" in after
+
+
 def test_an_empty_split_is_reported(tmp_path: Path):
     (tmp_path / "train.tsv").write_text("\n")
     report = check_directory(tmp_path)

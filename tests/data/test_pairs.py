@@ -285,6 +285,27 @@ def test_joined(tmp_path: Path, hundred: PairSequence):
     assert list(joined[1:53:17]) == expected[1:53:17]
 
 
+def test_blanks_belong_to_one_view(tmp_path: Path):
+    """To that with the pair after them, or at the end before them."""
+    path = write(tmp_path / "b.tsv", "\na\tb\n\tb\n\nc\td\ne\tf\n\n")
+    pairs = read_columns(path)
+    assert pairs.blank_names(9) == [f"b.tsv:{line}" for line in (1, 3, 4, 7)]
+    views = pairs[:1], pairs[1:2], pairs[2:]
+    names = [view.blank_names(9) for view in views]
+    assert names == [["b.tsv:1"], ["b.tsv:3", "b.tsv:4"], ["b.tsv:7"]]
+    assert [view.blank for view in views] == [1, 2, 1]
+    assert pairs[::-1].blank_names(2) == pairs.blank_names(2)
+    joined = JoinedPairs([views[1], views[0], pairs])
+    assert joined.blank_names(9) == [*names[1], *names[0], *pairs.blank_names(9)]
+    parts = [PairView(joined, np.array(rows)) for rows in ([1, 2, 4], [0, 3])]
+    assert sorted(parts[0].blank_names(9) + parts[1].blank_names(9)) == sorted(
+        joined.blank_names(9)
+    )
+    assert parts[1].blank_names(9) == [*names[1], *names[1]]
+    blank = read_columns(write(tmp_path / "none.tsv", "\n\n"))
+    assert (blank.blank, blank[:0].blank) == (2, 0)
+
+
 def test_identity_follows_the_content(tmp_path: Path, hundred: PairSequence):
     same = write(tmp_path / "same.tsv", (tmp_path / "h.tsv").read_bytes())
     assert read_columns(same).identity == hundred.identity
