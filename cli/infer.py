@@ -73,7 +73,7 @@ def _refuse_missing(text: str) -> None:
 
 def _read_lines(listing: Path) -> list[str]:
     """The lines of a UTF-8 file, each ended by a line feed and nothing else."""
-    from s2s_zoo.data.manifests import read_utf8
+    from s2s_zoo.data.utf8 import read_utf8
 
     lines = read_utf8(listing).split("\n")
     return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

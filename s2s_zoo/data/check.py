@@ -21,6 +21,7 @@ from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError
 
 KINDS = {
+    "unread": "the split cannot be read",
     "unreadable": "the file is missing, damaged or not audio",
     "empty": "no samples",
     "silent": "never louder than -60 dBFS",
@@ -135,6 +136,7 @@ def check_utterances(
     output_frames: Callable[[float], int],
     max_seconds: float,
     min_seconds: float,
+    unread: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DataReport:
     """Decode every utterance once and report what would hurt training.
@@ -149,6 +151,7 @@ def check_utterances(
             for each character and one between equal neighbours (Graves et al., 2006).
         max_seconds: longest utterance allowed.
         min_seconds: shortest utterance allowed.
+        unread: why further splits cannot be read, by name.
         progress: called with (done, total) after each utterance.
 
     Implausible rates are those whose logarithm of characters per second is further
@@ -161,7 +164,7 @@ def check_utterances(
     _find_repeats(checked, list(splits))
     _find_same_names(checked)
     _find_odd_rates(checked)
-    return _report(checked, list(splits), alphabet)
+    return _report(checked, list(splits), alphabet, unread or {})
 
 
 def _check_each(
@@ -300,14 +303,18 @@ def _find_odd_rates(checked: Iterable[_Checked]) -> None:
 
 
 def _report(
-    checked: Sequence[_Checked], splits: Sequence[str], alphabet: str
+    checked: Sequence[_Checked],
+    splits: Sequence[str],
+    alphabet: str,
+    unread: Mapping[str, str],
 ) -> DataReport:
     usable = [item for item in checked if item.is_usable]
-    findings = {
+    found = {
         kind: [(i.label, i.problems[kind]) for i in checked if kind in i.problems]
         for kind in KINDS
-        if any(kind in item.problems for item in checked)
     }
+    found["unread"] = list(unread.items())
+    findings = {kind: listed for kind, listed in found.items() if listed}
     unknown: Counter[str] = unknown_characters((i.text for i in checked), alphabet)
     kinds = {kind: len(found) for kind, found in findings.items()}
     return DataReport(

@@ -2,38 +2,45 @@
 
 import csv
 import dataclasses
-import functools
 import io
-import json
 import logging
-import math
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from s2s_zoo.data.audio import AudioError, probe_audio
+from s2s_zoo.data.audio_roots import AudioRoots
 from s2s_zoo.data.precomputed import FEATURE_RATE, feature_keys
+from s2s_zoo.data.rows import Row, column_names, json_rows, table_rows
+from s2s_zoo.data.speech_trees import LISTING, is_tree, listing_rows, tree_rows
+from s2s_zoo.data.utf8 import read_utf8
 from s2s_zoo.errors import UserError
 
-AUDIO_COLUMNS = ("wav_filename", "transcript")
-FEATURE_COLUMNS = ("utt", "frames", "transcript")
+AUDIO_COLUMNS = {
+    "wav_filename": "transcript",
+    "path": "sentence",
+    "audio_filepath": "text",
+}
+"""The column of transcripts by that of audio files; of JSON, the keys."""
+
 JSON_KEYS = ("audio_filepath", "text")
+FEATURE_COLUMNS = ("utt", "frames", "transcript")
 WRITTEN_COLUMNS = ("wav_filename", "wav_filesize", "transcript", "seconds", "speaker")
 
 ACCEPTED = (
     "a CSV with the columns wav_filename,transcript "
     "(optional: wav_filesize,seconds,duration,speaker) or utt,frames,transcript; "
-    "JSON lines with audio_filepath,text (optional: duration,speaker); "
+    "a Common Voice table (.tsv with path,sentence); "
+    "JSON lines or an array with audio_filepath,text (optional: duration,speaker); "
     "a LibriSpeech split (*/*/*.trans.txt); an LJSpeech directory (metadata.csv)"
 )
 _UNKNOWN_SECONDS = -1.0
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_LJ_FOLDERS = ("wavs", "flac", ".")
+_CLIPS = "clips"
+_SPEAKERS = ("speaker", "client_id")
+_DURATIONS = ("seconds", "duration")
 
 _log = logging.getLogger(__name__)
 
@@ -58,94 +65,17 @@ class Utterance:
     speaker: str = ""
 
 
-@dataclass(frozen=True)
-class _Row:
-    """A line of a manifest: where it stands and what it says."""
-
-    where: str
-    values: dict[str, Any]
-
-    def fail(self, message: str) -> UserError:
-        return UserError(f"{self.where}: {message}")
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self.values.get(key, default)
-        if isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
-        if not isinstance(value, str):
-            raise self.fail(f"{key!r} must be text, received {value!r}")
-        if not value.isprintable() and re.search("[\0\ud800-\udfff]", value):
-            raise self.fail(f"{key!r} holds NUL or a lone surrogate: {value!r}")
-        return value
-
-    def seconds(self) -> float:
-        """The `seconds` or `duration` of the row; negative where it has none."""
-        key = "seconds" if "seconds" in self.values else "duration"
-        value = self.values.get(key)
-        if value is None or value == "":
-            return _UNKNOWN_SECONDS
-        return self.number(key)
-
-    def number(self, key: str) -> float:
-        value: Any = self.values.get(key)
-        is_number = isinstance(value, str | int | float) and not isinstance(value, bool)
-        try:
-            number = float(value if is_number else "nan")
-        except (ValueError, OverflowError):
-            number = math.nan
-        if not (math.isfinite(number) and number >= 0):
-            raise self.fail(f"{key!r} must be a number >= 0, received {value!r}")
-        return number
-
-
-class _Root:
-    """The directory that the files of a manifest must lie in."""
-
-    def __init__(self, directory: Path, allow_outside: bool) -> None:
-        self.directory = directory.resolve()
-        self.allow_outside = allow_outside
-        self._parent = functools.cache(Path.resolve)
-
-    def locate(self, value: str, row: _Row) -> Path:
-        """The absolute path, links resolved, of a file named in a row."""
-        if not value:
-            raise row.fail("the name of the audio file is empty")
-        if _URL.match(value):
-            raise row.fail(f"a URL is not read, download it first: {value!r}")
-        try:
-            resolved = self._resolve(self.directory / value)
-        except (OSError, RuntimeError) as error:
-            raise row.fail(f"{value!r} cannot be located: {error}") from error
-        if not self.allow_outside and not resolved.is_relative_to(self.directory):
-            raise row.fail(
-                f"{value!r} lies outside {self.directory}; files of a manifest must "
-                "lie below it unless files outside are allowed"
-            )
-        return resolved
-
-    def _resolve(self, path: Path) -> Path:
-        """`Path.resolve`, which each directory pays for once."""
-        resolved = self._parent(path.parent) / path.name
-        if path.name == ".." or resolved.is_symlink():
-            return resolved.resolve()
-        return resolved
-
-    def name(self, path: Path) -> str:
-        """What messages call a located file."""
-        if path.is_relative_to(self.directory):
-            return path.relative_to(self.directory).as_posix()
-        return str(path)
-
-
 def read_manifest(
-    path: str | os.PathLike[str], *, allow_outside: bool = False
+    path: str | os.PathLike[str], *, audio_root: Iterable[Path] | None = None
 ) -> list[Utterance]:
     """Read a manifest in any of the formats it may come in.
 
-    A CSV with `wav_filename` and `transcript` (OpenSeq2Seq, DeepSpeech); JSON lines
-    with `audio_filepath` and `text` (NeMo); a LibriSpeech split directory; an
-    LJSpeech directory; a CSV with `utt,frames,transcript` beside exactly one .npz
-    file, whose arrays `utt` are features of 100 frames per second.
+    A CSV with `wav_filename` and `transcript` (OpenSeq2Seq, DeepSpeech); a table of
+    Common Voice with `path` and `sentence`, the files in `clips/` beside it; objects
+    of JSON with `audio_filepath` and `text` (NeMo), one a line or in an array; a
+    LibriSpeech split directory; an LJSpeech directory; a CSV with
+    `utt,frames,transcript` beside exactly one .npz file, whose arrays `utt` are
+    features of 100 frames per second.
 
     Durations come from the manifest, else from the headers of the files. A file
     whose header cannot be read keeps 0.0 seconds and is named in a warning. A name
@@ -153,22 +83,32 @@ def read_manifest(
 
     Args:
         path: the file or directory.
-        allow_outside: take files outside the manifest's directory tree.
+        audio_root: directory trees beside the manifest's own that its files may lie
+            in; None if the user cannot name any.
 
     Raises:
         UserError: names the file and line, and what is accepted.
     """
     place = Path(path).absolute()
-    if place.is_dir():
-        rows = _read_directory(place)
-    elif place.is_file():
-        rows = _read_file(place, allow_outside)
-    else:
+    if not place.exists():
         raise UserError(f"{place}: no such file or directory; accepted: {ACCEPTED}")
-    utterances = measure(_unique_names(rows))
+    directory = place if place.is_dir() else place.parent
+    roots = AudioRoots(directory, audio_root)
+    if not place.is_dir():
+        found = _read_file(place, roots)
+    elif is_tree(place):
+        found = _from_tree(tree_rows(place), roots)
+    else:
+        raise UserError(f"{place}: not a known layout; accepted: {ACCEPTED}")
+    utterances = measure(_unique_names(found))
     if not utterances:
         raise UserError(f"{place}: holds no utterances; accepted: {ACCEPTED}")
     return utterances
+
+
+def is_manifest(columns: Iterable[str]) -> bool:
+    """Whether a table with these columns lists utterances."""
+    return _audio_column(columns) is not None or set(FEATURE_COLUMNS) <= set(columns)
 
 
 def write_manifest(
@@ -183,12 +123,12 @@ def write_manifest(
             `path` cannot be written.
     """
     target = Path(path)
-    root = _Root(target.parent, allow_outside=True)
+    directory = target.parent.resolve()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(WRITTEN_COLUMNS)
     for utterance in utterances:
-        writer.writerow(_written_row(utterance, root))
+        writer.writerow(_written_row(utterance, directory))
     part = target.with_name(f"{target.name}.part")
     try:
         part.write_text(text.getvalue(), encoding="utf-8", newline="")
@@ -242,145 +182,78 @@ def _unique_names(utterances: Iterable[Utterance]) -> Iterator[Utterance]:
         yield dataclasses.replace(utterance, name=name)
 
 
-def is_tree(path: Path) -> bool:
-    """Whether a directory is a LibriSpeech split or LJSpeech, as they unpack."""
-    return _is_librispeech(path) or (path / "metadata.csv").is_file()
-
-
-def _is_librispeech(directory: Path) -> bool:
-    return next(directory.glob("*/*/*.trans.txt"), None) is not None
-
-
-def _read_directory(directory: Path) -> list[Utterance]:
-    if _is_librispeech(directory):
-        return list(_read_librispeech(directory))
-    if (directory / "metadata.csv").is_file():
-        return list(_read_ljspeech(directory / "metadata.csv"))
-    raise UserError(f"{directory}: not a known layout; accepted: {ACCEPTED}")
-
-
-def _read_file(path: Path, allow_outside: bool) -> list[Utterance]:
+def _read_file(path: Path, roots: AudioRoots) -> list[Utterance]:
     text = read_utf8(path)
-    root = _Root(path.parent, allow_outside)
-    if text.lstrip().startswith("{"):
-        return [_json_utterance(row, root) for row in _json_rows(path, text)]
-    columns, rows = _csv_rows(path, text)
-    if set(AUDIO_COLUMNS) <= set(columns):
-        return [_csv_utterance(row, root) for row in rows]
+    if text.lstrip()[:1] in ("{", "["):
+        return _from_rows(json_rows(path, text, JSON_KEYS), roots)
+    header = text.lstrip().partition("\n")[0]
+    is_listing = path.name == LISTING and "|" in header
+    if is_listing and not is_manifest(column_names(header)):
+        return _from_tree(listing_rows(path), roots)
+    columns, rows = table_rows(path, text)
+    if _audio_column(columns):
+        return _from_rows(rows, roots)
     if set(FEATURE_COLUMNS) <= set(columns):
-        return list(_feature_utterances(path, rows))
-    if path.name == "metadata.csv" and "|" in text.partition("\n")[0]:
-        return list(_read_ljspeech(path))
+        return list(_feature_utterances(path, rows, roots))
     raise UserError(
         f"{path}:1: the columns are {','.join(columns)}; accepted: {ACCEPTED}"
     )
 
 
-def read_utf8(path: Path) -> str:
-    """The text of a UTF-8 file without byte-order mark."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    if (nul := data.find(b"\0")) >= 0:
-        raise UserError(f"{path}:{_line_of(data, nul)}: NUL byte; want UTF-8 text")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = _line_of(data, error.start)
-        raise UserError(f"{path}:{line}: not UTF-8: {error.reason}") from error
+def _audio_column(columns: Iterable[str]) -> str | None:
+    known = set(columns)
+    pairs = AUDIO_COLUMNS.items()
+    return next((audio for audio, text in pairs if {audio, text} <= known), None)
 
 
-def _line_of(data: bytes, offset: int) -> int:
-    return data.count(b"\n", 0, offset) + 1
+def _from_rows(rows: Iterable[Row], roots: AudioRoots) -> list[Utterance]:
+    found = [_utterance(row, roots) for row in rows]
+    roots.refuse_outside()
+    return found
 
 
-def _lines(path: Path, text: str) -> Iterator[tuple[str, str]]:
-    """The lines that are not blank, each with its "file:line"."""
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield f"{path}:{number}", line.rstrip("\r")
+def _from_tree(rows: Iterable[Row], roots: AudioRoots) -> list[Utterance]:
+    """As `_from_rows`; the rows have names that are not those of their files."""
+    named = list(rows)
+    found = zip(_from_rows(named, roots), named, strict=True)
+    return [dataclasses.replace(u, name=row.text("name")) for u, row in found]
 
 
-def _csv_rows(path: Path, text: str) -> tuple[list[str], Iterator[_Row]]:
-    lines = _csv_lines(path, text)
-    _, header = next(lines, ("", []))
-    columns = [column.strip() for column in header]
-    if len(set(columns)) != len(columns):
-        raise UserError(f"{path}:1: a column occurs twice: {','.join(columns)}")
-    return columns, _keyed_rows(columns, lines)
-
-
-def _keyed_rows(
-    columns: Sequence[str], lines: Iterable[tuple[str, list[str]]]
-) -> Iterator[_Row]:
-    for where, values in lines:
-        if len(values) != len(columns):
-            raise UserError(
-                f"{where}: {len(values)} values for the {len(columns)} columns "
-                f"{','.join(columns)}; a text with commas needs quotes"
-            )
-        yield _Row(where, dict(zip(columns, values, strict=True)))
-
-
-def _csv_lines(path: Path, text: str) -> Iterator[tuple[str, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        where = f"{path}:{reader.line_num + 1}"
-        try:
-            values = next(reader, None)
-        except csv.Error as error:
-            raise UserError(f"{where}: not CSV: {error}") from error
-        if values is None:
-            return
-        if values:
-            yield where, values
-
-
-def _json_rows(path: Path, text: str) -> Iterator[_Row]:
-    for where, line in _lines(path, text):
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: not JSON: {error}") from error
-        if not isinstance(values, dict) or not set(JSON_KEYS) <= set(values):
-            raise UserError(f"{where}: want an object with {','.join(JSON_KEYS)}")
-        if values.get("offset"):
-            raise UserError(f"{where}: 'offset' is not read: cut the file into pieces")
-        yield _Row(where, values)
-
-
-def _csv_utterance(row: _Row, root: _Root) -> Utterance:
-    source = root.locate(row.text("wav_filename"), row)
+def _utterance(row: Row, roots: AudioRoots) -> Utterance:
+    if _stated(row, "offset"):
+        raise row.fail("'offset' is not read: cut the file into pieces")
+    audio = _audio_column(row.values)
+    assert audio is not None
+    folder = _CLIPS if audio == "path" else ""
+    source = roots.locate(row.text(audio), row, folder)
+    seconds = _stated(row, *_DURATIONS)
+    speaker = next((key for key in _SPEAKERS if key in row.values), _SPEAKERS[0])
     return Utterance(
-        name=root.name(source),
+        name=roots.name(source),
         source=str(source),
-        seconds=row.seconds(),
-        transcript=row.text("transcript"),
-        speaker=row.text("speaker", ""),
+        seconds=_UNKNOWN_SECONDS if seconds is None else seconds,
+        transcript=row.text(AUDIO_COLUMNS[audio]),
+        speaker=row.text(speaker, ""),
     )
 
 
-def _json_utterance(row: _Row, root: _Root) -> Utterance:
-    source = root.locate(row.text("audio_filepath"), row)
-    return Utterance(
-        name=root.name(source),
-        source=str(source),
-        seconds=row.seconds(),
-        transcript=row.text("text"),
-        speaker=row.text("speaker", ""),
-    )
+def _stated(row: Row, *keys: str) -> float | None:
+    """The number under the first of the keys that a row has; None if it is open."""
+    key = next((key for key in keys if key in row.values), "")
+    return None if row.values.get(key) in (None, "") else row.number(key)
 
 
-def _feature_utterances(path: Path, rows: Iterable[_Row]) -> Iterator[Utterance]:
+def _feature_utterances(
+    path: Path, rows: Iterable[Row], roots: AudioRoots
+) -> Iterator[Utterance]:
     archives = sorted(path.parent.resolve().glob("*.npz"))
     if len(archives) != 1:
         found = ", ".join(archive.name for archive in archives) or "none"
         raise UserError(
             f"{path}: features need exactly one .npz file beside the CSV, found {found}"
         )
-    root = _Root(path.parent, allow_outside=False)
-    archive = root.locate(archives[0].name, _Row(str(path), {}))
+    archive = roots.locate(archives[0].name, Row(str(path), {}))
+    roots.refuse_outside()
     keys = feature_keys(archive)
     for row in rows:
         key = row.text("utt")
@@ -390,46 +263,7 @@ def _feature_utterances(path: Path, rows: Iterable[_Row]) -> Iterator[Utterance]
         yield Utterance(key, f"{archive}#{key}", seconds, row.text("transcript"))
 
 
-def _read_librispeech(directory: Path) -> Iterator[Utterance]:
-    root = _Root(directory, allow_outside=False)
-    for listing in sorted(directory.glob("*/*/*.trans.txt")):
-        for where, line in _lines(listing, read_utf8(listing)):
-            name, _, transcript = line.strip().partition(" ")
-            source = root.locate(_first_file(listing.parent, name), _Row(where, {}))
-            yield Utterance(
-                name=name,
-                source=str(source),
-                seconds=_UNKNOWN_SECONDS,
-                transcript=transcript.strip().lower(),
-                speaker=name.partition("-")[0],
-            )
-
-
-def _read_ljspeech(listing: Path) -> Iterator[Utterance]:
-    directory = listing.parent
-    root = _Root(directory, allow_outside=False)
-    for where, line in _lines(listing, read_utf8(listing)):
-        values = line.split("|")
-        if len(values) not in (2, 3) or not values[0].strip():
-            raise UserError(f"{where}: want id|raw|normalised, received {line[:80]!r}")
-        name = values[0].strip()
-        places = [directory / folder for folder in _LJ_FOLDERS]
-        place = next((p for p in places if _has_audio(p, name)), places[0])
-        source = root.locate(_first_file(place, name), _Row(where, {}))
-        yield Utterance(name, str(source), _UNKNOWN_SECONDS, values[-1].strip())
-
-
-def _has_audio(directory: Path, name: str) -> bool:
-    return any((directory / f"{name}{end}").is_file() for end in (".flac", ".wav"))
-
-
-def _first_file(directory: Path, name: str) -> str:
-    """The FLAC file of this name where there is one, else the WAV."""
-    flac = directory / f"{name}.flac"
-    return str(flac if flac.is_file() else directory / f"{name}.wav")
-
-
-def _written_row(utterance: Utterance, root: _Root) -> list[str]:
+def _written_row(utterance: Utterance, directory: Path) -> list[str]:
     if is_features(utterance):
         raise UserError(f"{utterance.name}: features cannot be listed in a manifest")
     source = Path(utterance.source)
@@ -437,6 +271,7 @@ def _written_row(utterance: Utterance, root: _Root) -> list[str]:
         size = source.stat().st_size
     except OSError as error:
         raise UserError(f"{source}: cannot be read: {error.strerror}") from error
+    below = source.is_relative_to(directory)
+    name = source.relative_to(directory).as_posix() if below else str(source)
     seconds = repr(utterance.seconds)
-    name = root.name(source)
     return [name, str(size), utterance.transcript, seconds, utterance.speaker]

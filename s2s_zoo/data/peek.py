@@ -23,6 +23,12 @@ def head_of(file: Path) -> bytes:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
 
 
+def first_line(file: Path) -> str:
+    """The first line of a file of text; what is not UTF-8 is replaced."""
+    lines = head_of(file).decode("utf-8-sig", errors="replace").splitlines()
+    return lines[0] if lines else ""
+
+
 def holds_keys(file: Path, keys: Iterable[str]) -> bool:
     """Whether the start of a file of JSON has all these keys."""
     head = head_of(file)

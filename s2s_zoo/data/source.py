@@ -41,6 +41,7 @@ class Source(Generic[Examples]):
 
     Attributes:
         data: what the user calls it.
+        kind: what its examples are, in the plural.
         roles: its own split for each role that there is one for.
         splits: all of its own splits.
         read: reads one of them.
@@ -51,6 +52,7 @@ class Source(Generic[Examples]):
     """
 
     data: str
+    kind: str
     roles: dict[str, str]
     splits: tuple[str, ...]
     read: Callable[[str], Examples]
@@ -63,10 +65,11 @@ class Source(Generic[Examples]):
         """The examples of a role or of one of its own splits; "A+B" reads both.
 
         Raises:
-            UserError: no such split; says which there are.
+            UserError: no such split; says which there are. Or train is too small to
+                hold some of it out.
         """
         if split in ("train", "validation") and self._shares_train:
-            return self._shares[split == "validation"]
+            return self._share(split)
         if split in ROLES and split in self.roles:
             return self.read(self.roles[split])
         parts = split.split("+")
@@ -85,6 +88,16 @@ class Source(Generic[Examples]):
     @property
     def _shares_train(self) -> bool:
         return "train" in self.roles and "validation" not in self.roles
+
+    def _share(self, split: str) -> Examples:
+        train, validation = self._shares
+        if split == "train":
+            return train
+        if not len(validation):
+            raise UserError(
+                f"{self.data}: {len(train)} {self.kind}, too few to hold some out"
+            )
+        return validation
 
     @cached_property
     def _shares(self) -> tuple[Examples, Examples]:

@@ -166,7 +166,11 @@ def test_an_empty_split_is_reported(tmp_path: Path):
     (tmp_path / "train.tsv").write_text("\n")
     report = check_directory(tmp_path)
     assert report.findings == {
-        "unreadable": [("train", f"{tmp_path}: 0 pairs, too few to hold some out")]
+        "unreadable": [
+            ("validation", f"{tmp_path}: 0 pairs, too few to hold some out")
+        ],
+        "empty": [("train", "0 pairs")],
+        "blank": [("train:train.tsv:1", "left out")],
     }
     (tmp_path / "validation.tsv").write_text("a\tb\n")
     report = check_directory(tmp_path)

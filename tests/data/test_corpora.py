@@ -307,7 +307,8 @@ def test_a_lone_manifest(tmp_path: Path):
     one = str(manifest(tmp_path / "one.csv", 1))
     assert len(UTTERANCES.read(one, "test")) == 1
     with pytest.raises(UserError, match="1 utterances, too few to hold some out"):
-        UTTERANCES.read(one, "train")
+        UTTERANCES.read(one, "validation")
+    assert UTTERANCES.read(one, "train") == UTTERANCES.read(one, "test")
 
 
 def test_nothing_of_that_name(tmp_path: Path):

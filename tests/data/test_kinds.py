@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from s2s_zoo.cli.data import command
 
+from s2s_zoo.data.audio import write_wav
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import Corpus
 from s2s_zoo.data.corpora.lookup import find_corpus
@@ -198,3 +199,28 @@ def test_settings_of_the_preset_count(tmp_path: Path):
     assert check_data(data=str(tmp_path)).ok
     report = check_data(data=str(tmp_path), settings={"task.max_tokens": 2})
     assert report.findings == {"too_long": [("train:train.tsv:1", "3 and 3 words")]}
+
+
+def test_a_split_that_cannot_be_read_is_a_finding(tmp_path: Path):
+    """Of speech as of pairs, where another split can be."""
+    write_wav(tmp_path / "a.wav", np.random.default_rng(0).uniform(-1, 1, 16000), 16000)
+    table = "wav_filename,transcript\na.wav,hello\n"
+    (tmp_path / "train.csv").write_text(table)
+    report = check_data(data=str(tmp_path), preset="deepspeech2_toy")
+    assert report.counts["usable"] == 1
+    assert report.findings == {
+        "unread": [
+            ("validation", f"{tmp_path}: 1 utterances, too few to hold some out")
+        ]
+    }
+    (tmp_path / "validation.csv").write_text(table + "a.wav\n")
+    (tmp_path / "test.csv").write_text(table.replace("hello", "hello there"))
+    report = check_data(data=str(tmp_path), preset="deepspeech2_toy")
+    assert list(report.findings) == ["unread", "conflict", "overlap", "same_name"]
+    ((split, reason),) = report.findings["unread"]
+    assert split == "validation"
+    assert "validation.csv:3: 1 values for the 2 columns" in reason
+    for name in ("train", "test"):
+        (tmp_path / f"{name}.csv").write_text("")
+    with pytest.raises(UserError, match=r"train\.csv:1: the columns are ;"):
+        check_data(data=str(tmp_path), preset="deepspeech2_toy")

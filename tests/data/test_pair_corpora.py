@@ -463,7 +463,7 @@ def test_nothing_of_that_kind(tmp_path: Path):
     one = str(write(tmp_path / "one.tsv", "a\tb"))
     assert len(Pairs("en", "de").read(one, "test")) == 1
     with pytest.raises(UserError, match="1 pairs, too few to hold some out"):
-        Pairs("en", "de").read(one, "train")
+        Pairs("en", "de").read(one, "validation")
 
 
 def test_real_multi30k(data_dir: Path):

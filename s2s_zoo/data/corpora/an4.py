@@ -10,7 +10,8 @@ from s2s_zoo.data.archive import extract
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import Corpus
 from s2s_zoo.data.download import download
-from s2s_zoo.data.manifests import Utterance, measure, read_manifest, read_utf8
+from s2s_zoo.data.manifests import Utterance, measure, read_manifest
+from s2s_zoo.data.utf8 import read_utf8
 from s2s_zoo.errors import UserError
 
 URL = "https://dldata-public.s3.us-east-2.amazonaws.com/an4_sphere.tar.gz"

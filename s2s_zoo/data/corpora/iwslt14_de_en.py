@@ -14,10 +14,10 @@ from s2s_zoo.data.archive import extract
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import PairCorpus
 from s2s_zoo.data.download import download
-from s2s_zoo.data.manifests import read_utf8
 from s2s_zoo.data.pair_files import find_pairs
 from s2s_zoo.data.pairs import PairSequence
 from s2s_zoo.data.source import ROLES, STEMS, Part
+from s2s_zoo.data.utf8 import read_utf8
 from s2s_zoo.errors import UserError, writing
 
 LANGUAGES = ("de", "en")

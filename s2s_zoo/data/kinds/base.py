@@ -180,11 +180,12 @@ class Kind(abc.ABC, Generic[Examples]):
         return value ^ (value >> np.uint64(31))
 
     def hold_out(self, examples: Examples, data: str) -> tuple[Examples, Examples]:
-        """Train and validation: those with the smallest `hashes` are validation."""
+        """Train and validation: those with the smallest `hashes` are validation.
+
+        Validation is empty where there are less than two examples.
+        """
         if len(examples) < 2:
-            raise UserError(
-                f"{data}: {len(examples)} {self.name}, too few to hold some out"
-            )
+            return examples, self.take(examples, np.zeros(0, np.int64))
         count = max(1, round(len(examples) * HELD_OUT_SHARE))
         count = min(count, self.most_held_out or count)
         is_held_out = np.zeros(len(examples), np.bool_)
@@ -210,6 +211,7 @@ class Kind(abc.ABC, Generic[Examples]):
         most = f", at most {self.most_held_out} {self.name}"
         return Source(
             data=data,
+            kind=self.name,
             join=self.join,
             hold_out=lambda examples: self.hold_out(examples, data),
             held_out="5 % of train" + (most if self.most_held_out else ""),

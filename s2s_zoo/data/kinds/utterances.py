@@ -18,23 +18,33 @@ from s2s_zoo.data.manifests import (
     ACCEPTED,
     JSON_KEYS,
     Utterance,
-    is_tree,
+    is_manifest,
     read_manifest,
 )
-from s2s_zoo.data.peek import holds_keys
-from s2s_zoo.data.source import Part
+from s2s_zoo.data.peek import first_line, holds_keys
+from s2s_zoo.data.rows import column_names
+from s2s_zoo.data.source import Part, Source
+from s2s_zoo.data.speech_trees import is_tree
+from s2s_zoo.errors import UserError
 
-_ENDINGS = (".csv", ".jsonl", ".json")
+_ENDINGS = (".csv", ".tsv", ".jsonl", ".json")
 
 
 @dataclass(frozen=True)
 class Utterances(Kind[list[Utterance]]):
-    """Recordings with transcripts, or precomputed features of them."""
+    """Recordings with transcripts, or precomputed features of them.
+
+    Attributes:
+        audio_root: directory trees beside that of a manifest that its files may lie
+            in.
+    """
 
     name: ClassVar[str] = "utterances"
     prefix: ClassVar[str] = "asr"
     preset: ClassVar[str] = "deepspeech2_small"
     accepted: ClassVar[str] = ACCEPTED
+
+    audio_root: tuple[Path, ...] = ()
 
     def match(self, files: Sequence[Path]) -> Match:
         return max(map(_match, files), default=Match.NONE)
@@ -46,7 +56,9 @@ class Utterances(Kind[list[Utterance]]):
 
     def lone(self, path: Path) -> Part[list[Utterance]] | None:
         if path.is_file() or is_tree(path):
-            return Part((path,), partial(read_manifest, path))
+            return Part(
+                (path,), partial(read_manifest, path, audio_root=self.audio_root)
+            )
         return None
 
     def join(self, parts: list[list[Utterance]]) -> list[Utterance]:
@@ -66,9 +78,11 @@ class Utterances(Kind[list[Utterance]]):
         self, data: str, preset: Any, progress: Progress | None = None
     ) -> DataReport:
         """Its alphabet, limits and CTC frames count."""
-        source, task, model = self.open(data), preset.task, preset.scaled().build()
+        found, unread = _splits(self.open(data))
+        task, model = preset.task, preset.scaled().build()
         return check_utterances(
-            {split: source.read_split(split) for split in source.all_roles()},
+            found,
+            unread=unread,
             alphabet=task.alphabet,
             sample_rate=task.sample_rate,
             output_frames=partial(task.output_frames, model),
@@ -78,9 +92,30 @@ class Utterances(Kind[list[Utterance]]):
         )
 
 
+def _splits(
+    source: Source[list[Utterance]],
+) -> tuple[dict[str, list[Utterance]], dict[str, str]]:
+    """The splits that can be read, and why others cannot.
+
+    Raises:
+        UserError: none can.
+    """
+    found, unread = {}, {}
+    for split in source.all_roles():
+        try:
+            found[split] = source.read_split(split)
+        except UserError as error:
+            unread[split] = str(error)
+    if not found:
+        raise UserError(next(iter(unread.values())))
+    return found, unread
+
+
 def _match(file: Path) -> Match:
     if file.suffix in (".jsonl", ".json"):
         return Match.CONTENT if holds_keys(file, JSON_KEYS[:1]) else Match.NONE
+    if file.suffix in (".csv", ".tsv") and is_manifest(column_names(first_line(file))):
+        return Match.CONTENT
     return Match.NAME if file.suffix == ".csv" else Match.NONE
 
 
