@@ -22,6 +22,7 @@ MAX_LINE_BYTES = 64 << 20
 
 _BLOCK = 8 << 20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_FEED, _RETURN = b"\n", b"\r"
 _SPACES = 32
 _VERSION = "lines 1"
 
@@ -29,14 +30,17 @@ _VERSION = "lines 1"
 class Lines:
     """The lines of a UTF-8 file, plain or compressed by gzip.
 
-    The text stays on disk. Of a file compressed, a plain copy is made in the cache.
+    Lines end with line feeds, or where there is none with carriage returns. The text
+    stays on disk. Of a file compressed, a plain copy is made in the cache.
 
     Args:
         path: the file.
+        called: what messages call it instead.
 
     Attributes:
         path: the file, as messages call it.
         identity: of the content.
+        size: bytes of the text.
         is_large: the index is kept in the cache.
         blank: of each line, whether it holds nothing but white space and control
             characters (N,).
@@ -45,21 +49,24 @@ class Lines:
         UserError: it cannot be read; or is not UTF-8 or holds NUL, with the line.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, called: Path | None = None) -> None:
+        self.path = called or path
         try:
             self.identity = file_identity(path)
             plain = _unpacked(path, self.identity) if path.suffix == ".gz" else path
             self._file: BinaryIO = plain.open("rb", buffering=0)
-            size = plain.stat().st_size
+            self.size = plain.stat().st_size
         except OSError as error:
             raise UserError(f"{path}: cannot be read: {error.strerror}") from error
         self._lock = threading.Lock()
-        self.is_large = size >= INDEXED_BYTES
+        self._end = _line_end(self._file)
+        if self._end == _RETURN:
+            self.identity = digest(self.identity, self._end)
+        self.is_large = self.size >= INDEXED_BYTES
         if self.is_large:
             self._starts, self.blank = self._stored_index()
         else:
-            self._starts, self.blank = _index(self._file, path)
+            self._starts, self.blank = _index(self._file, path, self._end)
 
     def __len__(self) -> int:
         return len(self.blank)
@@ -94,7 +101,7 @@ class Lines:
 
     def _stored_index(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         def fill(folder: Path) -> None:
-            starts, blank = _index(self._file, self.path)
+            starts, blank = _index(self._file, self.path, self._end)
             np.save(folder / "starts.npy", starts)
             np.save(folder / "blank.npy", blank)
 
@@ -122,18 +129,32 @@ def _unpacked(path: Path, identity: str) -> Path:
     return stored_folder("unpacked", digest(_VERSION, identity), fill) / "text"
 
 
-def _index(file: BinaryIO, path: Path) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _line_end(file: BinaryIO) -> bytes:
+    """A line feed, unless a file has carriage returns alone."""
+    file.seek(0)
+    end = _FEED
+    while block := file.read(_BLOCK):
+        if _FEED in block:
+            return _FEED
+        if _RETURN in block:
+            end = _RETURN
+    return end
+
+
+def _index(
+    file: BinaryIO, path: Path, end: bytes
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where each line starts, and after them the end (N+1,); which are blank (N,)."""
     starts, blank = [np.zeros(0, np.int64)], [np.zeros(0, np.bool_)]
     place = lines = 0
-    for block in _whole_lines(file, path):
-        _check(block, path, lines)
+    for block in _whole_lines(file, path, end):
+        _check(block, path, lines, end)
         head = place == 0 and block.startswith(_BYTE_ORDER_MARK)
         if head:
             block = b"   " + block[3:]
         content = np.frombuffer(block, np.uint8)
-        ends = np.flatnonzero(content == ord("\n")) + 1
-        if block[-1:] != b"\n":
+        ends = np.flatnonzero(content == ord(end)) + 1
+        if block[-1:] != end:
             ends = np.append(ends, len(block))
         begins = np.concatenate([[0], ends[:-1]])
         blank.append(~np.logical_or.reduceat(content > _SPACES, begins))
@@ -144,13 +165,13 @@ def _index(file: BinaryIO, path: Path) -> tuple[NDArray[np.int64], NDArray[np.bo
     return np.concatenate(starts), np.concatenate(blank)
 
 
-def _whole_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
+def _whole_lines(file: BinaryIO, path: Path, end: bytes) -> Iterator[bytes]:
     """The content in blocks that end where lines end."""
     file.seek(0)
     rest = b""
     while block := file.read(_BLOCK):
         content = rest + block
-        cut = content.rfind(b"\n") + 1
+        cut = content.rfind(end) + 1
         if cut:
             yield content[:cut]
         rest = content[cut:]
@@ -162,14 +183,14 @@ def _whole_lines(file: BinaryIO, path: Path) -> Iterator[bytes]:
         yield rest
 
 
-def _check(block: bytes, path: Path, lines: int) -> None:
+def _check(block: bytes, path: Path, lines: int, end: bytes) -> None:
     if (nul := block.find(b"\0")) >= 0:
-        line = lines + block.count(b"\n", 0, nul) + 1
+        line = lines + block.count(end, 0, nul) + 1
         raise UserError(f"{path}:{line}: NUL byte; want UTF-8 text")
     if block.isascii():
         return
     try:
         block.decode()
     except UnicodeDecodeError as error:
-        line = lines + block.count(b"\n", 0, error.start) + 1
+        line = lines + block.count(end, 0, error.start) + 1
         raise UserError(f"{path}:{line}: not UTF-8: {error.reason}") from error

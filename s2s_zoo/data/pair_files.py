@@ -7,19 +7,19 @@ from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-from s2s_zoo.data.pairs import (
-    PairSequence,
+from s2s_zoo.data.pair_formats import (
     read_aligned,
     read_columns,
-    read_json_lines,
+    read_json,
     read_tmx,
 )
+from s2s_zoo.data.pairs import PairSequence
 from s2s_zoo.data.source import Part
 
 ACCEPTED = (
     "PREFIX.SOURCE with PREFIX.TARGET, line by line; .tsv with "
-    "source<TAB>target; .jsonl with source,target or document,summary or prompt,reply; "
-    ".tmx; each may end in .gz too"
+    "source<TAB>target; .jsonl or .json with source,target or document,summary or "
+    "prompt,reply; .tmx; each may end in .gz too"
 )
 
 _ENDINGS = (".tsv", ".jsonl", ".json", ".tmx")
@@ -88,5 +88,5 @@ def _one_file(path: Path, source: str, target: str) -> Part[PairSequence] | None
     if ending == ".tsv":
         return Part((path,), partial(read_columns, path))
     if ending in (".jsonl", ".json"):
-        return Part((path,), partial(read_json_lines, path))
+        return Part((path,), partial(read_json, path))
     return None

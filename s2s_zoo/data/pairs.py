@@ -3,27 +3,17 @@
 import abc
 import bisect
 import itertools
-import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.data.lines import Lines
-from s2s_zoo.data.stored import digest, file_identity, stored_folder
-from s2s_zoo.data.tmx import write_units
-from s2s_zoo.errors import UserError
+from s2s_zoo.data.stored import digest
 
-JSON_KEYS = (("source", "target"), ("document", "summary"), ("prompt", "reply"))
-"""The keys of the two sides in JSON lines; the first line decides."""
-
-_BLOCK = 10_000
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
-_VERSION = "pairs 1"
+BLOCK = 10_000
+"""Pairs that are read at once where all are."""
 
 
 class Pair(NamedTuple):
@@ -92,8 +82,8 @@ class PairSequence(Sequence[Pair]):
         return self.read(np.array([index % len(self)], np.int64))[0]
 
     def __iter__(self) -> Iterator[Pair]:
-        for start in range(0, len(self), _BLOCK):
-            stop = min(start + _BLOCK, len(self))
+        for start in range(0, len(self), BLOCK):
+            stop = min(start + BLOCK, len(self))
             yield from self.read(np.arange(start, stop, dtype=np.int64))
 
 
@@ -175,200 +165,3 @@ class JoinedPairs(PairSequence):
             start = self._ends[part] - len(self.parts[part])
             found += self.parts[part].read(rows[len(found) : stop] - start)
         return found
-
-
-Parse = Callable[[str, list[str]], tuple[str, str]]
-"""The two sides of a line; gets its "file:line" and the line of each file."""
-
-
-class FilePairs(PairSequence):
-    """The pairs of the lines of files, those left out that have a blank side.
-
-    Args:
-        files: one, or two that are aligned.
-        parse: makes the two sides of a line of each.
-        kept: which rows have both sides.
-        kind: what `parse` does, as part of the identity.
-        name: how the file is called in names; by default as the first.
-    """
-
-    def __init__(
-        self,
-        files: Sequence[Lines],
-        parse: Parse,
-        kept: NDArray[np.bool_],
-        kind: str,
-        name: str | None = None,
-    ) -> None:
-        self._kind = kind
-        self._files = files
-        self._parse = parse
-        self._rows = np.flatnonzero(kept)
-        self._blank = np.flatnonzero(~kept)
-        self._name = name or files[0].path.name
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @property
-    def identity(self) -> str:
-        return digest(_VERSION, self._kind, *(file.identity for file in self._files))
-
-    @property
-    def blanks(self) -> Blanks:
-        places = np.searchsorted(self._rows, self._blank)
-        return Blanks(places, lambda i: f"{self._name}:{self._blank[i] + 1}")
-
-    def read(self, rows: NDArray[np.int64]) -> list[Pair]:
-        lines = self._rows[rows]
-        columns = zip(*(file.read(lines) for file in self._files), strict=True)
-        return [
-            Pair(
-                f"{self._name}:{row + 1}", *self._parse(f"{self._name}:{row + 1}", [*c])
-            )
-            for row, c in zip(lines.tolist(), columns, strict=True)
-        ]
-
-
-def read_aligned(source: Path, target: Path) -> FilePairs:
-    """Pairs of two files whose lines belong together; each plain or .gz.
-
-    Raises:
-        UserError: they have unequal numbers of lines, or see `Lines`.
-    """
-    files = [Lines(source), Lines(target)]
-    counts = [len(file) for file in files]
-    if counts[0] != counts[1]:
-        raise UserError(
-            f"{source} has {counts[0]} lines, {target} has {counts[1]}: lines of a "
-            "parallel corpus belong together, so there must be as many"
-        )
-    return FilePairs(files, _as_they_are, ~(files[0].blank | files[1].blank), "aligned")
-
-
-def read_columns(path: Path, swapped: bool = False) -> FilePairs:
-    """Pairs of a file of lines source<TAB>target, plain or .gz.
-
-    Args:
-        path: the file.
-        swapped: take the second column as the source.
-
-    Raises:
-        UserError: a line has another number of columns, or see `Lines`.
-    """
-    file = Lines(path)
-    kept = _kept(file, _two_columns, "columns")
-    if swapped:
-        return FilePairs([file], _swapped_columns, kept, "swapped columns")
-    return FilePairs([file], _two_columns, kept, "columns")
-
-
-def read_json_lines(path: Path) -> FilePairs:
-    """Pairs of a file of JSON objects with the keys of `JSON_KEYS`, plain or .gz.
-
-    Raises:
-        UserError: a line is no object with these keys, or see `Lines`.
-    """
-    file = Lines(path)
-    parse = _json_parser(file)
-    return FilePairs([file], parse, _kept(file, parse, "json"), "json")
-
-
-def read_tmx(path: Path, source: str, target: str) -> FilePairs:
-    """Pairs of a translation memory (TMX 1.4), plain or .gz.
-
-    Args:
-        path: the file.
-        source: language of the source; "en" takes "en-GB" too.
-        target: language of the target.
-
-    Names count translation units. A unit without one of the languages is left out.
-
-    Raises:
-        UserError: not well-formed, or no unit has both languages.
-    """
-
-    def fill(folder: Path) -> None:
-        write_units(path, source, target, folder / "units")
-
-    try:
-        content = file_identity(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
-    key = digest(_VERSION, "tmx", content, source.lower(), target.lower())
-    file = Lines(stored_folder("tmx", key, fill) / "units")
-    parse = _json_parser(file)
-    return FilePairs([file], parse, _kept(file, parse, "json"), "tmx", path.name)
-
-
-def _as_they_are(where: str, lines: list[str]) -> tuple[str, str]:
-    return lines[0], lines[1]
-
-
-def _two_columns(where: str, lines: list[str]) -> tuple[str, str]:
-    columns = lines[0].split("\t")
-    if len(columns) != 2:
-        raise UserError(
-            f"{where}: want source<TAB>target, received {len(columns)} columns: "
-            f"{lines[0][:80]!r}"
-        )
-    return columns[0], columns[1]
-
-
-def _swapped_columns(where: str, lines: list[str]) -> tuple[str, str]:
-    source, target = _two_columns(where, lines)
-    return target, source
-
-
-def _json_parser(file: Lines) -> Parse:
-    """How to read the lines, by the keys of the first that is not blank."""
-    accepted = " or ".join(f"{a},{b}" for a, b in JSON_KEYS)
-    rows = np.flatnonzero(~file.blank)[:1]
-    first = _json_object(file.where(rows[0]), file.read(rows)[0]) if len(rows) else {}
-    keys = next((pair for pair in JSON_KEYS if set(pair) <= set(first)), None)
-    if keys is None:
-        where = file.where(rows[0]) if len(rows) else str(file.path)
-        raise UserError(f"{where}: want objects with {accepted}")
-
-    def parse(where: str, lines: list[str]) -> tuple[str, str]:
-        values = _json_object(where, lines[0])
-        sides = [values.get(key) for key in keys]
-        for key, side in zip(keys, sides, strict=True):
-            if not isinstance(side, str) or _NO_TEXT.search(side):
-                raise UserError(f"{where}: {key!r} must be text, received {side!r:.80}")
-        return str(sides[0]), str(sides[1])
-
-    return parse
-
-
-def _json_object(where: str, line: str) -> dict[str, object]:
-    try:
-        values = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: want an object, received {line[:80]!r}")
-    return values
-
-
-def _kept(file: Lines, parse: Parse, kind: str) -> NDArray[np.bool_]:
-    """Which lines have both sides; reads all, of a large file only the first time."""
-
-    def fill(folder: Path) -> None:
-        np.save(folder / "kept.npy", _judge(file, parse))
-
-    if file.is_large:
-        key = digest(_VERSION, kind, file.identity)
-        return np.load(stored_folder("pairs", key, fill) / "kept.npy", mmap_mode="r")
-    return _judge(file, parse)
-
-
-def _judge(file: Lines, parse: Parse) -> NDArray[np.bool_]:
-    kept = ~file.blank
-    rows = np.flatnonzero(kept)
-    for start in range(0, len(rows), _BLOCK):
-        block = rows[start : start + _BLOCK]
-        for row, line in zip(block.tolist(), file.read(block), strict=True):
-            source, target = parse(file.where(row), [line])
-            kept[row] = bool(source.strip() and target.strip())
-    return kept

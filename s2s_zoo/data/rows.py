@@ -111,7 +111,8 @@ def json_rows(path: Path, text: str, keys: Sequence[str]) -> Iterator[Row]:
 
 def json_values(path: Path, text: str) -> Iterator[tuple[str, Any]]:
     """The values of a file of JSON, each with its place: see `json_rows`."""
-    whole = None if _starts_with_object(text) else _whole(path, text)
+    first = text.lstrip().partition("\n")[0]
+    whole = None if is_json_object(first) else json_document(path, text)
     if whole is not None:
         for number, value in enumerate(whole, start=1):
             yield f"{path}, object {number}", value
@@ -123,16 +124,20 @@ def json_values(path: Path, text: str) -> Iterator[tuple[str, Any]]:
             raise UserError(f"{where}: not JSON: {error}") from error
 
 
-def _starts_with_object(text: str) -> bool:
-    """Whether the first line is a JSON object by itself."""
+def is_json_object(line: str) -> bool:
+    """Whether a line is a JSON object by itself."""
     try:
-        return isinstance(json.loads(text.lstrip().partition("\n")[0]), dict)
+        return isinstance(json.loads(line), dict)
     except (ValueError, RecursionError):
         return False
 
 
-def _whole(path: Path, text: str) -> list[Any] | None:
-    """The objects of a document of several lines; None if it is none."""
+def json_document(path: Path, text: str) -> list[Any] | None:
+    """The values of an array, or the one value, of several lines; None if it is none.
+
+    Raises:
+        UserError: it begins as such a document and breaks off; names the line.
+    """
     try:
         value = json.loads(text)
     except RecursionError:

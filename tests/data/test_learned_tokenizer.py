@@ -4,7 +4,7 @@ import pytest
 
 from s2s_zoo.data import learned_tokenizer
 from s2s_zoo.data.learned_tokenizer import learn_tokenizer
-from s2s_zoo.data.pairs import read_columns
+from s2s_zoo.data.pair_formats import read_columns
 from s2s_zoo.data.tokenizer import Tokenizer
 
 BOTH = ("source", "target")

@@ -13,15 +13,17 @@ from hypothesis import strategies as st
 
 from s2s_zoo.data import lines as lines_module
 from s2s_zoo.data.lines import Lines
+from s2s_zoo.data.pair_formats import (
+    read_aligned,
+    read_columns,
+    read_json,
+    read_tmx,
+)
 from s2s_zoo.data.pairs import (
     JoinedPairs,
     Pair,
     PairSequence,
     PairView,
-    read_aligned,
-    read_columns,
-    read_json_lines,
-    read_tmx,
 )
 from s2s_zoo.errors import UserError
 
@@ -84,7 +86,11 @@ LINE = st.text(
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(LINE, max_size=30), st.sampled_from(["\n", "\r\n"]), st.integers(3, 40))
+@given(
+    st.lists(LINE, max_size=30),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+    st.integers(3, 40),
+)
 def test_lines_are_those_of_the_text(tmp_path_factory, found, end, block):
     path = write(tmp_path_factory.mktemp("lines") / "text", end.join([*found, ""]))
     with pytest.MonkeyPatch.context() as patch:
@@ -109,9 +115,27 @@ def test_byte_order_mark_and_crlf(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_carriage_returns_alone_end_lines(tmp_path: Path, ending: str):
+    """As old Macs wrote them, where the file has no line feed at all."""
+    source = write(tmp_path / f"a.en{ending}", b"\xef\xbb\xbfone\r\rthree\r")
+    target = write(tmp_path / f"a.de{ending}", "eins\nzwei\ndrei\r\n")
+    pairs = read_aligned(source, target)
+    assert texts(pairs) == [("one", "eins"), ("three", "drei")]
+    assert pairs.blank_names(9) == [f"a.en{ending}:2"]
+    mixed = write(tmp_path / "mixed", "a\rb\nc\r\n")
+    assert Lines(mixed).read([0, 1]) == ["a\rb", "c"]
+    table = write(tmp_path / "a.tsv", "a\tb\rc\td\te\r")
+    with pytest.raises(UserError, match=r"a\.tsv:2: .* received 3 columns"):
+        read_columns(table)
+
+
+@pytest.mark.usefixtures("index")
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        (b"a\tb\rb\xe9d\tx\r", r"a\.tsv:2: not UTF-8"),
+        (b"a\tb\r\0\tb\r", r"a\.tsv:2: NUL byte"),
         (b"fine\nfine \xc3\xa9\nb\xe9d\nx\n", r"a\.tsv:3: not UTF-8"),
         (b"fine\tx\nlast \xc3", r"a\.tsv:2: not UTF-8: unexpected end"),
         (b"surrogate\n\xed\xa0\x80\n", r"a\.tsv:2: not UTF-8"),
@@ -142,7 +166,7 @@ def test_json_lines(tmp_path: Path, keys: tuple[str, str]):
     rows = [("x", "y"), ("", "z"), ("ä\nb", "ü")]
     lines = [json.dumps({**dict(zip(keys, row, strict=True)), "n": 1}) for row in rows]
     path = write(tmp_path / "a.jsonl", "\n" + "\n".join(lines))
-    pairs = read_json_lines(path)
+    pairs = read_json(path)
     assert list(pairs) == [Pair("a.jsonl:2", "x", "y"), Pair("a.jsonl:4", "ä\nb", "ü")]
     assert pairs.blank == 2
 
@@ -162,13 +186,56 @@ def test_json_lines(tmp_path: Path, keys: tuple[str, str]):
 def test_bad_json_lines_are_named(tmp_path: Path, line: str, message: str):
     path = write(tmp_path / "a.jsonl", f'{{"source": "a", "target": "b"}}\n{line}\n')
     with pytest.raises(UserError, match=rf"a\.jsonl:{message}"):
-        read_json_lines(path)
+        read_json(path)
+
+
+@pytest.mark.usefixtures("index")
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_json_arrays(tmp_path: Path, ending: str, indent: int | None):
+    """Names count the objects."""
+    rows = [{"prompt": "a\nb", "reply": "ü"}, {"prompt": " ", "reply": "x"}]
+    rows.append({"prompt": "c", "reply": "d"})
+    array = write(tmp_path / f"a.json{ending}", json.dumps(rows, indent=indent))
+    pairs = read_json(array)
+    assert list(pairs) == [
+        Pair(f"{array.name}:1", "a\nb", "ü"),
+        Pair(f"{array.name}:3", "c", "d"),
+    ]
+    assert pairs.blank_names(9) == [f"{array.name}:2"]
+    assert read_json(array).identity == pairs.identity
+    one = write(tmp_path / f"one.json{ending}", json.dumps(rows[0], indent=1))
+    assert list(read_json(one)) == [Pair(f"one.json{ending}:1", "a\nb", "ü")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[{"source": "a", "target": "b"},\n {"source": "a"}]', "2: 'target' must be"),
+        ('[{"source": "a", "target": "b"}, 7]', "2: want an object, received '7'"),
+        ('[\n{"source": "a", "target": "b"}\n', "[23]: not JSON"),
+        ('{\n"source": "a"\n', "[23]: not JSON"),
+        ('{"source": "a"\n}}', "1: not JSON"),
+        ('[{"text": "a"}]', "1: want objects with source,target"),
+        ("[]", r"want objects with source,target or document"),
+        ('"text"', "1: want an object"),
+    ],
+)
+def test_bad_json_arrays_are_named(tmp_path: Path, content: str, message: str):
+    with pytest.raises(UserError, match=rf"a\.json:?.*{message}"):
+        read_json(write(tmp_path / "a.json", content))
+
+
+def test_json_documents_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("s2s_zoo.data.pair_formats.MAX_DOCUMENT_BYTES", 20)
+    with pytest.raises(UserError, match=r"a\.json: JSON of 0 MiB that is not one obj"):
+        read_json(write(tmp_path / "a.json", '[{"source": "a", "target": "b"}]'))
 
 
 @pytest.mark.parametrize("content", ["", '{"text": "a"}\n'])
 def test_json_lines_of_something_else(tmp_path: Path, content: str):
     with pytest.raises(UserError, match="want objects with source,target or document,"):
-        read_json_lines(write(tmp_path / "a.jsonl", content))
+        read_json(write(tmp_path / "a.jsonl", content))
 
 
 TMX = """<?xml version="1.0" encoding="UTF-8"?>
@@ -229,7 +296,7 @@ def test_damaged_or_missing_files(tmp_path: Path):
             read_columns(tmp_path / f"{name}.tsv.gz")
     readers: list[Callable[[Path], object]] = [
         read_columns,
-        read_json_lines,
+        read_json,
         lambda path: read_tmx(path, "en", "de"),
     ]
     for reader in readers:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from s2s_zoo.data import token_store as token_store_module
-from s2s_zoo.data.pairs import JoinedPairs, Pair, PairSequence, PairView, read_columns
+from s2s_zoo.data.pair_formats import read_columns
+from s2s_zoo.data.pairs import JoinedPairs, Pair, PairSequence, PairView
 from s2s_zoo.data.token_store import TokenStore, token_store
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.errors import UserError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.data.corpora.base import PairCorpus
-from s2s_zoo.data.pairs import PairSequence, read_columns
+from s2s_zoo.data.pair_formats import read_columns
+from s2s_zoo.data.pairs import PairSequence
 from s2s_zoo.errors import UserError, writing
 
 Texts = Mapping[str, Iterable[tuple[str, str]]]

@@ -6,7 +6,8 @@ from pathlib import Path
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import PairCorpus
 from s2s_zoo.data.download import download, file_sha256
-from s2s_zoo.data.pairs import PairSequence, read_aligned
+from s2s_zoo.data.pair_formats import read_aligned
+from s2s_zoo.data.pairs import PairSequence
 from s2s_zoo.errors import UserError
 
 COMMIT = "a3d2e0d26b56f3846f66a952536ffed4e401d05a"

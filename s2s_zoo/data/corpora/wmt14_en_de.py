@@ -11,7 +11,8 @@ from s2s_zoo.data.archive import extract
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.corpora.base import PairCorpus
 from s2s_zoo.data.download import download
-from s2s_zoo.data.pairs import JoinedPairs, PairSequence, read_aligned
+from s2s_zoo.data.pair_formats import read_aligned
+from s2s_zoo.data.pairs import JoinedPairs, PairSequence
 from s2s_zoo.data.utf8 import read_utf8
 from s2s_zoo.errors import UserError, writing
 

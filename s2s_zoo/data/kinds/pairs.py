@@ -14,7 +14,8 @@ from s2s_zoo.data.corpora.base import Corpus, PairCorpus
 from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.kinds.base import Kind, Match, Progress
 from s2s_zoo.data.pair_files import ACCEPTED, find_lone, find_pairs, is_aligned
-from s2s_zoo.data.pairs import JSON_KEYS, JoinedPairs, PairSequence, PairView
+from s2s_zoo.data.pair_formats import JSON_KEYS
+from s2s_zoo.data.pairs import JoinedPairs, PairSequence, PairView
 from s2s_zoo.data.peek import holds_keys
 from s2s_zoo.data.source import Part
 
