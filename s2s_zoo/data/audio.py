@@ -3,9 +3,8 @@
 import contextlib
 import os
 import stat
-import struct
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from s2s_zoo.data.wav_header import MAGIC, StreamedWav, WavHeader, read_wav_header
 from s2s_zoo.errors import UserError
 
 MAX_CHANNELS = 8
@@ -21,11 +21,16 @@ MAX_HOURS = 4
 HELD_SHARE = 0.9
 """The share of the samples a header promises that a truncated file must still hold."""
 
+CANCELLED = 1e-4
+"""Share of the energy of the loudest channel below which averaging has lost it: -40 dB.
+
+Of eight channels of which one is not silent, a 64th is left.
+"""
+
 _MAX_PEAK = 4.0
 _BLOCK = 1 << 20
-_MAX_CHUNKS = 4096
+_ENDLESS = 1 << 62
 _CODECS = {1: "PCM", 3: "float", 6: "A-law", 7: "mu-law"}
-_EXTENSIBLE = 0xFFFE
 _FORMATS = "WAV, FLAC, OGG/Opus, MP3 and SPHERE"
 
 
@@ -35,6 +40,10 @@ class AudioError(UserError):
 
 class EmptyAudioError(AudioError):
     """An audio file without a single sample."""
+
+
+class CancelledAudioError(AudioError):
+    """An audio file whose channels cancel when they are averaged."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +63,6 @@ class AudioInfo:
     seconds: float
 
 
-@dataclass(frozen=True)
-class _WavHeader:
-    codec: int
-    channels: int
-    sample_rate: int
-    claimed: int
-    held: int
-
-
 def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
     """What the header of `path` says, without decoding.
 
@@ -75,8 +75,17 @@ def probe_audio(path: str | os.PathLike[str]) -> AudioInfo:
             `MAX_CHANNELS` channels, a rate outside `MIN_RATE` to `MAX_RATE`, longer
             than `MAX_HOURS`, or far more data than the file holds.
     """
-    with _opened(Path(path)) as sound:
-        return _info(sound)
+    file = Path(path)
+    with _opened(file) as sound:
+        samples = sound.frames
+        if _is_endless(sound):
+            samples = sum(map(len, _blocks(sound, file)))
+        return AudioInfo(
+            sample_rate=sound.samplerate,
+            channels=sound.channels,
+            samples=samples,
+            seconds=samples / sound.samplerate,
+        )
 
 
 def decode_audio(path: str | os.PathLike[str]) -> tuple[npt.NDArray[np.float32], int]:
@@ -87,16 +96,16 @@ def decode_audio(path: str | os.PathLike[str]) -> tuple[npt.NDArray[np.float32],
 
     Raises:
         EmptyAudioError: there are no samples.
+        CancelledAudioError: hardly anything is left of the channels.
         AudioError: see `probe_audio`; or the samples are not finite numbers, are
             not scaled to [-1, 1], or end long before the header says.
     """
     file = Path(path)
     with _opened(file) as sound:
-        info = _info(sound)
-        blocks = list(_mono_blocks(sound))
-    audio = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    _check_samples(audio, info.samples, file)
-    return np.clip(audio, -1.0, 1.0), info.sample_rate
+        rate, claimed = sound.samplerate, 0 if _is_endless(sound) else sound.frames
+        audio = _mixed(_blocks(sound, file), file)
+    _check_samples(audio, claimed, file)
+    return np.clip(audio, -1.0, 1.0), rate
 
 
 def read_audio(
@@ -162,31 +171,63 @@ def _opened(path: Path) -> Iterator[Any]:
     """A checked, open `soundfile.SoundFile`; decoder errors become AudioError."""
     import soundfile
 
-    _check_file(path)
-    try:
-        with soundfile.SoundFile(str(path)) as sound:
+    header = _check_file(path)
+    with contextlib.ExitStack() as stack:
+        source: Any = str(path)
+        if header and header.is_streamed:
+            source = stack.enter_context(StreamedWav(path, header))
+        try:
+            sound = stack.enter_context(soundfile.SoundFile(source))
             _check_limits(path, sound.channels, sound.samplerate)
-            _check_length(path, sound.frames, sound.samplerate)
+            if _is_endless(sound):
+                sound.seekable = lambda: False  # so that reading does not seek
+            else:
+                _check_length(path, sound.frames, sound.samplerate)
             yield sound
-    except soundfile.SoundFileError as error:
-        raise AudioError(f"{path}: cannot be decoded: {error}") from error
+        except soundfile.SoundFileError as error:
+            raise AudioError(f"{path}: cannot be decoded: {error}") from error
 
 
-def _info(sound: Any) -> AudioInfo:
-    return AudioInfo(
-        sample_rate=sound.samplerate,
-        channels=sound.channels,
-        samples=sound.frames,
-        seconds=sound.frames / sound.samplerate,
-    )
+def _is_endless(sound: Any) -> bool:
+    """Whether the header leaves the length open, as of FLAC written into a pipe."""
+    return bool(sound.frames >= _ENDLESS)
 
 
-def _mono_blocks(sound: Any) -> Iterator[npt.NDArray[np.float32]]:
+def _blocks(sound: Any, path: Path) -> Iterator[npt.NDArray[np.float32]]:
+    """All samples, in blocks (S, C) that are valid until the next."""
+    done = 0
     while len(block := sound.read(_BLOCK, dtype="float32", always_2d=True)):
-        yield block[:, 0] if block.shape[1] == 1 else block.mean(axis=1)
+        done += len(block)
+        _check_length(path, done, sound.samplerate)
+        yield block
 
 
-def _check_file(path: Path) -> None:
+def _mixed(
+    blocks: Iterable[npt.NDArray[np.float32]], path: Path
+) -> npt.NDArray[np.float32]:
+    """The channels averaged (S,).
+
+    Raises:
+        CancelledAudioError: hardly anything is left of the loudest.
+    """
+    mixed = [np.zeros(0, np.float32)]
+    energy, left = np.zeros(1), 0.0
+    for block in blocks:
+        if block.shape[1] == 1:
+            mixed.append(block[:, 0])
+            continue
+        mixed.append(block.mean(axis=1))
+        energy = energy + np.square(block, dtype=np.float64).sum(axis=0)
+        left += float(np.square(mixed[-1], dtype=np.float64).sum())
+    if left < CANCELLED * energy.max():
+        raise CancelledAudioError(
+            f"{path}: its {len(energy)} channels cancel when averaged; keep one of them"
+        )
+    return np.concatenate(mixed)
+
+
+def _check_file(path: Path) -> WavHeader | None:
+    """Raise an AudioError unless a file may be decoded; the header of a WAV file."""
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -194,20 +235,21 @@ def _check_file(path: Path) -> None:
         if status.st_size == 0:
             raise EmptyAudioError(f"{path}: the file is empty (0 bytes)")
         with path.open("rb") as stream:
-            _check_header(stream, path, status.st_size)
+            return _check_header(stream, path, status.st_size)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AudioError(f"{path}: cannot be read: {reason}") from error
 
 
-def _check_header(stream: BinaryIO, path: Path, size: int) -> None:
+def _check_header(stream: BinaryIO, path: Path, size: int) -> WavHeader | None:
     head = stream.read(12)
-    if head[:4] in (b"RIFF", b"RIFX", b"RF64") and head[8:] == b"WAVE":
-        _check_wav(_wav_header(stream, path, size), path)
-    elif path.suffix.lower() == ".raw" or not _is_audio(head):
+    if head[:4] in MAGIC and head[8:] == b"WAVE":
+        return _checked_wav(stream, path, size)
+    if path.suffix.lower() == ".raw" or not _is_audio(head):
         raise AudioError(
             f"{path}: not an audio file: {_FORMATS} are read, this starts with {head!r}"
         )
+    return None
 
 
 def _is_audio(head: bytes) -> bool:
@@ -215,58 +257,23 @@ def _is_audio(head: bytes) -> bool:
     return is_mp3 or head.startswith((b"fLaC", b"OggS", b"ID3", b"NIST_1A"))
 
 
-def _wav_header(stream: BinaryIO, path: Path, size: int) -> _WavHeader:
-    """Read the chunks up to the samples; `stream` stands after RIFF....WAVE."""
-    stream.seek(0)
-    order = ">" if stream.read(4) == b"RIFX" else "<"
-    stream.seek(12)
-    layout: tuple[int, int, int] | None = None
-    long_size: int | None = None
-    for _ in range(_MAX_CHUNKS):
-        chunk = stream.read(8)
-        if len(chunk) < 8:
-            break
-        kind, length = struct.unpack(f"{order}4sI", chunk)
-        start = stream.tell()
-        if kind == b"data" and layout is not None:
-            claimed = length if long_size is None else long_size
-            return _WavHeader(*layout, claimed=claimed, held=size - start)
-        if kind == b"fmt ":
-            layout = _wav_layout(stream.read(min(length, 40)), order, path)
-        elif kind == b"ds64":
-            long_size = _long_size(stream.read(16), order, path)
-        stream.seek(start + length + length % 2)
-    missing = "format" if layout is None else "data"
-    raise AudioError(f"{path}: a WAV file without a {missing} chunk")
-
-
-def _wav_layout(chunk: bytes, order: str, path: Path) -> tuple[int, int, int]:
-    if len(chunk) < 16:
-        raise AudioError(f"{path}: a WAV file with a truncated format chunk")
-    codec, channels, rate = struct.unpack_from(f"{order}HHI", chunk)
-    if codec == _EXTENSIBLE and len(chunk) >= 26:
-        (codec,) = struct.unpack_from(f"{order}H", chunk, 24)
-    return codec, channels, rate
-
-
-def _long_size(chunk: bytes, order: str, path: Path) -> int:
-    if len(chunk) < 16:
-        raise AudioError(f"{path}: an RF64 file with a truncated ds64 chunk")
-    return int(struct.unpack(f"{order}QQ", chunk)[1])
-
-
-def _check_wav(header: _WavHeader, path: Path) -> None:
+def _checked_wav(stream: BinaryIO, path: Path, size: int) -> WavHeader:
+    try:
+        header = read_wav_header(stream, path, size)
+    except UserError as error:
+        raise AudioError(str(error)) from error
     if header.codec not in _CODECS:
         known = ", ".join(_CODECS.values())
         raise AudioError(
             f"{path}: WAV codec 0x{header.codec:04x} is not read; {known} are"
         )
     _check_limits(path, header.channels, header.sample_rate)
-    if header.claimed * HELD_SHARE > header.held:
+    if header.claimed * HELD_SHARE > header.held and not header.is_streamed:
         raise AudioError(
             f"{path}: truncated: its header claims {header.claimed} bytes of samples, "
             f"the file holds {header.held}"
         )
+    return header
 
 
 def _check_limits(path: Path, channels: int, sample_rate: int) -> None:

@@ -13,7 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from s2s_zoo.data.audio import EmptyAudioError, decode_audio
+from s2s_zoo.data.audio import (
+    CancelledAudioError,
+    EmptyAudioError,
+    decode_audio,
+)
 from s2s_zoo.data.manifests import Utterance, is_features
 from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.data.report import Report
@@ -24,6 +28,7 @@ KINDS = {
     "unread": "the split cannot be read",
     "unreadable": "the file is missing, damaged or not audio",
     "empty": "no samples",
+    "cancelled": "channels that cancel when they are averaged",
     "silent": "never louder than -60 dBFS",
     "too_short": "shorter than the shortest allowed",
     "too_long": "longer than the longest allowed",
@@ -195,6 +200,8 @@ def _check_one(split: str, utterance: Utterance, limits: _Limits) -> _Checked:
         _measure(checked, limits)
     except EmptyAudioError as error:
         checked.problems["empty"] = str(error)
+    except CancelledAudioError as error:
+        checked.problems["cancelled"] = str(error)
     except UserError as error:
         checked.problems["unreadable"] = str(error)
     else:

@@ -99,6 +99,17 @@ def test_unreadable_and_empty(make: Maker, tmp_path: Path):
     assert not report.ok
 
 
+def test_channels_that_cancel(make: Maker, tmp_path: Path):
+    tone = 0.5 * np.sin(np.arange(RATE) / 9)
+    soundfile.write(tmp_path / "anti.wav", np.stack([tone, -tone], axis=1), RATE)
+    good = make()
+    report = check([Utterance("anti", str(tmp_path / "anti.wav"), 1.0, "hello"), good])
+    assert found(report) == {"cancelled": ["anti"]}
+    assert "its 2 channels cancel when averaged" in report.findings["cancelled"][0][1]
+    assert report.usable == [good]
+    assert not report.ok
+
+
 def test_silence(make: Maker):
     quiet = make(gain=0.9e-3)
     digital = make(gain=0.0)
