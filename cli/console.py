@@ -102,9 +102,12 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
         name, value = next(iter(evaluation.metrics.items()))
         title, text = SHORT.get(name, metric_title(name)), metric_text(name, value)
         self.metric = f"  {title} {text}"
-        _, reference, output = evaluation.outputs[step % len(evaluation.outputs)]
         mark = "[green]best so far[/]" if best else ""
         self.console.print(f"step {step}: {title} [bold]{text}[/] {mark}")
+        if evaluation.outputs:
+            self._show_output(*evaluation.outputs[step % len(evaluation.outputs)][1:])
+
+    def _show_output(self, reference: str, output: str) -> None:
         for label, shown in (("right", reference), ("output", output)):
             line = f"   {label:<6} {shown[:SHOWN_CHARACTERS]}"
             self.console.print(line, style="dim", highlight=False, markup=False)

@@ -27,7 +27,10 @@ OUTLINE = TrainingOutline(
 )
 
 
-def shown(terminal, steps):
+OUTPUTS = [("a.wav", "turn it on", "turn in on")]
+
+
+def shown(terminal, steps, outputs=OUTPUTS):
     """What is on the screen after some steps of 0.5 s with 10 s of audio each."""
     reporter = ConsoleReporter()
     screen = io.StringIO()
@@ -39,7 +42,6 @@ def shown(terminal, steps):
             reporter.stepped(StepReport(step, 0, 2.5, 1e-3, 0.5, 0.0, 10.0))
             if step == 50:
                 found = {"word_error_rate": 0.123, "loss": 4.0}
-                outputs = [("a.wav", "turn it on", "turn in on")]
                 reporter.validated(50, Evaluation(found, {}, 1, "", outputs), True)
         reporter.progress.refresh()
     return screen.getvalue()
@@ -57,3 +59,9 @@ def test_a_file_gets_a_line_now_and_then():
     lines = [x for x in shown(False, 100).splitlines() if x.startswith("step ")]
     assert lines[0].startswith("step 50: loss 2.50  20.0x real time")
     assert lines[-1] == "step 100: loss 2.50  20.0x real time  WER 12.30%"
+
+
+def test_an_evaluation_without_outputs_shows_its_metric():
+    screen = shown(False, 50, outputs=[])
+    assert "step 50: WER 12.30% best so far" in screen
+    assert "right" not in screen
