@@ -98,7 +98,25 @@ class Reporter:
 
 @dataclass
 class TrainingResult:
-    """What a training reached; the fields are the keys of `train --json`."""
+    """What a training reached; the fields are the keys of `train --json`.
+
+    Attributes:
+        preset: its name.
+        run_dir: where it went.
+        steps: batches consumed.
+        epochs: passes completed.
+        seconds: spent training.
+        train_loss: mean of the last 50 steps of this process, None without any.
+        validation: newest metrics by name.
+        best: `step`, `metric` and `value` of the best validation, empty without any.
+        loss_scale: newest, None where losses are not scaled.
+        skipped_steps: whose update was skipped.
+        data_wait_share: of the time, spent waiting for data.
+        interrupted: a signal ended it early, saved.
+        stopped_early: validations no longer improved.
+        dropped: how many examples of both splits were left out, by reason.
+        numerics: what the flight recorder found, None without it.
+    """
 
     preset: str
     run_dir: str

@@ -1,6 +1,7 @@
 """Train a preset."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from s2s_zoo.models.transfer import copy_fitting_weights
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.precision import uses_float16
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.tasks.base import Selection
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory, new_run
@@ -143,10 +145,11 @@ def _prepare(
     task = task.with_assets(assets) if assets else task.fit(examples["train"])
     preset = replace(preset, task=task)
     model = preset.build()
-    training, validation = (
-        _usable(preset, model, found, f"{data}, {split}", reporter)
+    selections = [
+        _select(preset, model, found, f"{data}, {split}", reporter)
         for split, found in examples.items()
-    )
+    ]
+    training, validation = (selection.usable for selection in selections)
     batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
     plan = batches.plan(preset.recipe.batch * preset.recipe.devices, shuffle=True)
     steps = preset.recipe.epochs * len(plan)
@@ -165,6 +168,7 @@ def _prepare(
             best_value=-math.inf if task.higher_is_better else math.inf,
         ),
         reporter=reporter,
+        dropped=_count_dropped(selections),
     )
     return loop, _outline(loop, training)
 
@@ -189,19 +193,27 @@ def _outline(loop: TrainingLoop, training: Sequence[Any]) -> TrainingOutline:
     )
 
 
-def _usable(
+def _select(
     preset: Preset[Any],
     model: Seq2Seq,
     found: Sequence[Any],
     where: str,
     reporter: Reporter,
-) -> Sequence[Any]:
+) -> Selection:
     """The examples that can be used; tells which cannot, and why."""
-    selection = preset.task.select(model, found, where)
+    selection: Selection = preset.task.select(model, found, where)
     for reason, names in selection.dropped.items():
         shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
         reporter.note(f"{where}: {len(names)} examples {reason} left out: {shown}")
-    return selection.usable
+    return selection
+
+
+def _count_dropped(selections: Sequence[Selection]) -> dict[str, int]:
+    """Examples left out of all splits, by reason."""
+    counts: Counter[str] = Counter()
+    for selection in selections:
+        counts.update({reason: len(n) for reason, n in selection.dropped.items()})
+    return dict(counts)
 
 
 def _updates(steps: int, steps_per_epoch: int, accumulate: int) -> int:

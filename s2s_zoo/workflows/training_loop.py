@@ -55,6 +55,7 @@ class TrainingLoop:
         steps: batches in all.
         state: where the training stands.
         reporter: hears what happens.
+        dropped: how many examples were left out before, by reason.
         numerics: records the numbers of chosen steps, None for none.
     """
 
@@ -67,6 +68,7 @@ class TrainingLoop:
     steps: int
     state: TrainingState
     reporter: Reporter
+    dropped: dict[str, int] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     last: Evaluation | None = None
     waited: float = 0.0
@@ -335,8 +337,14 @@ class TrainingLoop:
             data_wait_share=self.waited / self.trained if self.trained else 0.0,
             interrupted=interrupted,
             stopped_early=self._stopped_early(),
+            dropped=self._all_dropped(),
             numerics=self.numerics.finish(state.seconds) if self.numerics else None,
         )
+
+    def _all_dropped(self) -> dict[str, int]:
+        """Examples left out by reason, those found unreadable on the way among them."""
+        unreadable = {"unreadable": len(self.told)} if self.told else {}
+        return self.dropped | unreadable
 
     def _loss_scale(self) -> float | None:
         scale = getattr(self.model.optimizer, "dynamic_scale", None)

@@ -3,8 +3,9 @@
 import shutil
 
 import pytest
+import soundfile
 
-from tests.cli.conftest import settings_options
+from tests.cli.conftest import read_json, settings_options
 
 
 def test_unknown_preset_names_close_ones(zoo):
@@ -84,13 +85,14 @@ def test_damaged_audio_is_left_out_by_name(zoo, corpus, tmp_path):
     shutil.copytree(corpus, other)
     (other / "train_0.wav").write_bytes(b"")
     (other / "train_1.wav").write_bytes(b"<html>not audio</html>")
-    code, _, err = zoo(
-        *("train", "deepspeech2-small", "--data", other, "--max-steps", 4),
+    code, out, err = zoo(
+        *("train", "deepspeech2-small", "--data", other, "--max-steps", 4, "--json"),
         *("--run-dir", tmp_path / "run", *settings_options()),
     )
     assert code == 0, err
     assert "train_0.wav left out" in err
     assert "train_1.wav left out" in err
+    assert read_json(out)["dropped"] == {"unreadable": 2}
 
 
 def test_an_impossible_transcript_is_left_out_by_name(zoo, corpus, tmp_path):
@@ -101,13 +103,24 @@ def test_an_impossible_transcript_is_left_out_by_name(zoo, corpus, tmp_path):
     cells = lines[1].split(",")
     cells[2] = "a" * 400
     manifest.write_text("\n".join([lines[0], ",".join(cells), *lines[2:]]) + "\n")
-    code, _, err = zoo(
-        *("train", "deepspeech2-small", "--data", other, "--max-steps", 1),
+    code, out, err = zoo(
+        *("train", "deepspeech2-small", "--data", other, "--max-steps", 1, "--json"),
         *("--run-dir", tmp_path / "run", *settings_options()),
+        *("--set", "task.min_seconds=0.45"),
     )
     assert code == 0, err
     assert "fewer frames than its transcript needs" in err
     assert cells[0] in err
+    short = sum(
+        soundfile.info(path).duration < 0.45
+        for split in ("train", "validation")
+        for path in other.glob(f"{split}_*.wav")
+    )
+    assert short > 1
+    assert read_json(out)["dropped"] == {
+        "with fewer frames than its transcript needs": 1,
+        "shorter than 0.45 s": short,
+    }
 
 
 def test_infer_names_what_it_cannot_read(zoo, trained, tmp_path):
