@@ -1,5 +1,6 @@
 """The command line: one file per verb, loaded when the verb is used."""
 
+import errno
 import importlib
 import sys
 from typing import Any
@@ -18,6 +19,7 @@ VERBS = {
     "data": "List, fetch and check corpora.",
 }
 FAILED, INTERRUPTED = 1, 75
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Verbs(click.Group):
@@ -66,5 +68,10 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("Stopped at once; what was saved before is untouched.", err=True)
         sys.exit(FAILED)
     except BrokenPipeError:
+        sys.exit(FAILED)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        click.echo(f"Error: {error.filename or 'A file'}: {error.strerror}", err=True)
         sys.exit(FAILED)
     sys.exit(result if isinstance(result, int) else 0)

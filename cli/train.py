@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from . import INTERRUPTED, options
+from . import FAILED, INTERRUPTED, options
 
 
 @click.command("train")
@@ -72,19 +72,38 @@ def command(
         return INTERRUPTED
     if not as_json:
         _tell(result)
+    if result.unwritten:
+        missing = "".join(f"\n  {what}" for what in result.unwritten)
+        click.echo(
+            f"Error: {result.run_dir} lacks{missing}\nMake room; --resume goes on from "
+            "the newest checkpoint there is.",
+            err=True,
+        )
+        return FAILED
     return 0
 
 
 def _tell(result: Any) -> None:
+    """What was reached, and where it is unless something of it could not be written."""
+    click.echo(
+        f"{_best_text(result)}, after {result.seconds / 60:.1f} minutes of training; "
+        f"{result.data_wait_share:.1%} of it waiting for data."
+    )
+    if not result.unwritten:
+        click.echo(
+            f"Picture: {result.run_dir}/plots/example.png\n"
+            f"Next: s2s-zoo evaluate, s2s-zoo infer INPUT, "
+            f"s2s-zoo export --format savedmodel"
+        )
+
+
+def _best_text(result: Any) -> str:
     from s2s_zoo.metrics.presentation import metric_text, metric_title
 
-    best = result.best
-    click.echo(
-        f"Best {metric_title(best['metric'])} "
-        f"{metric_text(best['metric'], best['value'])} at step "
-        f"{best['step']} of {result.steps}, after {result.seconds / 60:.1f} minutes of "
-        f"training; {result.data_wait_share:.1%} of it waiting for data.\n"
-        f"Picture: {result.run_dir}/plots/example.png\n"
-        f"Next: s2s-zoo evaluate, s2s-zoo infer INPUT, "
-        f"s2s-zoo export --format savedmodel"
+    if not result.best:
+        return f"{result.steps} steps, of which no validation came out best"
+    metric, value, step = (result.best[key] for key in ("metric", "value", "step"))
+    return (
+        f"Best {metric_title(metric)} {metric_text(metric, value)} at step {step} of "
+        f"{result.steps}"
     )

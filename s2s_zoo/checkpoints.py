@@ -14,7 +14,7 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, writing
 
 PREFIX = "step-"
 LOCK = "lock"
@@ -45,6 +45,9 @@ class TrainingState:
         validated_step: step of the newest validation, -1 before the first.
         best_step: step of the best validation, -1 before the first.
         best_value: its metric.
+        kept_step: step of the best model on the disk, -1 before the first; the best
+            validation's unless the disk was full.
+        kept_value: its metric.
         stale: validations since the best.
         seconds: time spent training.
     """
@@ -56,6 +59,8 @@ class TrainingState:
     validated_step: int = -1
     best_step: int = -1
     best_value: float = float("inf")
+    kept_step: int = -1
+    kept_value: float = float("inf")
     stale: int = 0
     seconds: float = 0.0
 
@@ -162,19 +167,21 @@ def run_lock(directory: Path) -> Iterator[None]:
     """Hold a run directory against other processes; a dead process holds nothing.
 
     Raises:
-        UserError: another process holds it; names it.
+        UserError: another process holds it; names it. Or it cannot be made.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / LOCK).open("a+", encoding="utf-8") as file:
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        file = (directory / LOCK).open("a+b", buffering=0)
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = file.read().decode().strip() or "another process"
             raise UserError(f"{directory} is in use by {holder}") from error
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        with suppress(OSError):  # on a full disk the lock holds without a name
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
 
 

@@ -33,6 +33,7 @@ WEIGHTS = "model.weights.h5"
 ASSETS = "assets"
 JSON_LIMIT = 1 << 20
 SLACK = 10_000
+HDF5_BASE, HDF5_OF_WEIGHT = 16 << 10, 4 << 10
 H5_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
 OPTIONAL = "augmentation"
 
@@ -165,11 +166,24 @@ def _save_weights(model: Seq2Seq, path: Path) -> None:
     optimizer = getattr(model, "optimizer", None)
     model.optimizer = None
     try:
+        _reserve(partial, weights_room(model))
         model.save_weights(partial)
         partial.replace(path)
     finally:
         model.optimizer = optimizer
         partial.unlink(missing_ok=True)
+
+
+def weights_room(model: Seq2Seq) -> int:
+    """Bytes that the weights take in HDF5, names and groups included, at most."""
+    return 4 * model.count_params() + HDF5_BASE + HDF5_OF_WEIGHT * len(model.weights)
+
+
+def _reserve(path: Path, size: int) -> None:
+    """Refuse a full disk before HDF5 meets it, which crashes the process there."""
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with path.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _load_weights(model: Seq2Seq, path: Path) -> None:

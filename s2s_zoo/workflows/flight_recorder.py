@@ -14,13 +14,13 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.checkpoints import host_random_state, set_host_random_state
-from s2s_zoo.errors import writing
 from s2s_zoo.numerics.picture import ScaleHistory, plot_numerics
 from s2s_zoo.numerics.recording import Recording, record
 from s2s_zoo.numerics.verdict import judge
 from s2s_zoo.numerics.watcher import Watcher
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, append_row, read_rows
+from s2s_zoo.workflows.unwritten import Unwritten
 
 EVERY = 1024
 
@@ -58,6 +58,7 @@ class FlightRecorder:
         model: compiled.
         run: where `numerics.jsonl`, `numerics.txt` and `plots/numerics.png` go.
         reporter: hears of overflows and the verdict.
+        unwritten: hears of a disk that refuses what is recorded.
         every: steps between recordings, after those at powers of two.
         seconds: spent so far, in earlier parts of a resumed training too.
     """
@@ -65,6 +66,7 @@ class FlightRecorder:
     model: keras.Model
     run: RunDirectory
     reporter: Reporter
+    unwritten: Unwritten
     every: int = EVERY
     seconds: float = 0.0
     streak: int = 0
@@ -148,7 +150,7 @@ class FlightRecorder:
         cost = f"{len(recordings)} recordings, {self.seconds:.1f} s"
         lines.append(f"numerics: {cost}, {share:.1%} of the training.")
         words = self.run.path / "numerics.txt"
-        with writing(words):
+        with self.unwritten.noted("verdict", f"The verdict in {words}"):
             words.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.reporter.judged(lines)
         return {
@@ -169,7 +171,9 @@ class FlightRecorder:
                 [row["step"] for row in overflows],
                 max(row["step"] for row in rows),
             )
-            plot_numerics(self.run.plots / "numerics.png", recordings, history)
+            picture = self.run.plots / "numerics.png"
+            with self.unwritten.noted("numerics.png", f"The picture {picture}"):
+                plot_numerics(picture, recordings, history)
             lines = list(judge(recordings).lines)
         return [*lines, _summary(overflows)] if overflows else lines
 
@@ -216,7 +220,8 @@ class FlightRecorder:
             self._append({"step": step, "scale": scale})
 
     def _append(self, row: dict[str, Any]) -> None:
-        with writing(self.run.numerics):
+        what = f"What the flight recorder saw up to step {row['step']}"
+        with self.unwritten.noted("numerics", what, replaces=False):
             append_row(self.run.numerics, row)
 
     @contextmanager

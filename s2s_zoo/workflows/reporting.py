@@ -116,6 +116,7 @@ class TrainingResult:
         stopped_early: validations no longer improved.
         dropped: how many examples of both splits were left out, by reason.
         numerics: what the flight recorder found, None without it.
+        unwritten: what a full disk, say, has kept from being written, in words.
     """
 
     preset: str
@@ -133,3 +134,4 @@ class TrainingResult:
     stopped_early: bool = False
     dropped: dict[str, int] = field(default_factory=dict)
     numerics: dict[str, Any] | None = None
+    unwritten: list[str] = field(default_factory=list)

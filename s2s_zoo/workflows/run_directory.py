@@ -7,15 +7,17 @@ recorder saw.
 """
 
 import json
-from collections.abc import Iterable
-from contextlib import suppress
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from s2s_zoo.checkpoints import LOCK
-from s2s_zoo.errors import UserError
+from s2s_zoo.checkpoints import LOCK, run_lock
+from s2s_zoo.errors import UserError, writing
+from s2s_zoo.models.seq2seq import Seq2Seq
 
 RUNS = Path("runs")
 
@@ -66,6 +68,55 @@ class RunDirectory:
         """What the flight recorder saw, one JSON object a line."""
         return self.path / "numerics.jsonl"
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out; a training that fails at once leaves no trace.
+
+        Raises:
+            UserError: another process holds it, or it cannot be made.
+        """
+        existed, was_empty = self.path.exists(), not self.holds_anything
+        with run_lock(self.path):
+            try:
+                yield
+            except BaseException:
+                if was_empty and not self._is_of_use:
+                    self._empty()
+                    if not existed:
+                        self.path.rmdir()
+                raise
+
+    @property
+    def _is_of_use(self) -> bool:
+        """Whether there is anything in it to read or to go on from."""
+        kept = (self.metrics, self.numerics, self.preset)
+        return any(p.exists() for p in (*kept, *self.checkpoints.glob("[!.]*")))
+
+    def _empty(self) -> None:
+        for path in self.path.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+    def replace_preset(self, model: Seq2Seq) -> None:
+        """Make `model` the best one, whole or not at all.
+
+        Raises:
+            OSError: the disk is full, say; the best one before is untouched.
+        """
+        new = self.path / ".preset"
+        shutil.rmtree(new, ignore_errors=True)
+        try:
+            model.save_to_preset(new)
+            if not self.preset.exists():
+                new.rename(self.preset)
+                return
+            for file in [path for path in new.rglob("*") if path.is_file()]:
+                file.replace(self.preset / file.relative_to(new))
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+
     def write_request(self, request: dict[str, Any]) -> None:
         """Keep what was asked for, so that the training can be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -95,10 +146,15 @@ class RunDirectory:
         append_row(self.metrics, row)
 
     def forget_after(self, step: int) -> None:
-        """Drop the rows a resumed training will write again."""
+        """Drop the rows a resumed training will write again.
+
+        Raises:
+            UserError: the disk is full, say; the rows are untouched.
+        """
         for path in (self.metrics, self.numerics):
             if path.is_file():
-                _rewrite(path, [r for r in read_rows(path) if r["step"] <= step])
+                with writing(path):
+                    _rewrite(path, [r for r in read_rows(path) if r["step"] <= step])
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:

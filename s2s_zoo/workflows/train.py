@@ -11,7 +11,7 @@ import keras
 
 from s2s_zoo import distribution
 from s2s_zoo.catalog import Preset, Recipe
-from s2s_zoo.checkpoints import TrainingState, load_latest, run_lock
+from s2s_zoo.checkpoints import TrainingState, load_latest
 from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.assets import read_assets, write_assets
 from s2s_zoo.models.saving import ASSETS, copy_weights
@@ -75,7 +75,7 @@ def train(
         raise UserError(
             f"--numerics records on one device. Received: {chosen.recipe.devices}"
         )
-    with run_lock(run.path), distribution.devices(chosen.recipe.devices):
+    with run.held(), distribution.devices(chosen.recipe.devices):
         start = _preset_directory(init_from) if init_from is not None else None
         loop, outline = _prepare(chosen, request, run, start, reporter)
         if start is not None:
@@ -87,7 +87,7 @@ def train(
                 run.write_request(request)
                 write_assets(run.assets, loop.preset.task.assets())
         if request["numerics"]:
-            loop.numerics = FlightRecorder(loop.model, run, reporter)
+            loop.numerics = FlightRecorder(loop.model, run, reporter, loop.unwritten)
         reporter.started(outline)
         try:
             return loop.run_to_end()
@@ -155,6 +155,7 @@ def _prepare(
     steps = preset.recipe.epochs * len(plan)
     steps = min(steps, preset.recipe.max_steps or steps)
     compile_model(model, preset, _updates(steps, len(plan), preset.recipe.accumulate))
+    worst = -math.inf if task.higher_is_better else math.inf
     loop = TrainingLoop(
         model=model,
         preset=preset,
@@ -163,10 +164,7 @@ def _prepare(
         plan=plan,
         validation=validation,
         steps=steps,
-        state=TrainingState(
-            plan=plan.identity,
-            best_value=-math.inf if task.higher_is_better else math.inf,
-        ),
+        state=TrainingState(plan=plan.identity, best_value=worst, kept_value=worst),
         reporter=reporter,
         dropped=_count_dropped(selections),
     )

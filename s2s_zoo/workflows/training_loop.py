@@ -1,10 +1,10 @@
 """The loop over steps: train, validate, checkpoint, stop."""
 
-import contextlib
 import math
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -29,10 +29,12 @@ from s2s_zoo.optimizers.loss_scaling import (
 )
 from s2s_zoo.plots import plot_training
 from s2s_zoo.tasks.base import Batches, Evaluation
+from s2s_zoo.workflows.events import Events
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.interruption import Interruption, watch_for_interruption
 from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory
+from s2s_zoo.workflows.unwritten import Unwritten
 
 LOG_EVERY = 10
 OUT_OF_MEMORY = re.compile(
@@ -76,10 +78,15 @@ class TrainingLoop:
     told: set[str] = field(default_factory=set)
     numerics: FlightRecorder | None = None
 
+    def __post_init__(self) -> None:
+        self.unwritten = Unwritten(self.reporter)
+
     def run_to_end(self) -> TrainingResult:
         """Train until the last step, early stopping or a signal."""
-        with watch_for_interruption() as interruption, _events(self.run) as events:
-            self.events = events
+        self.events = Events(self.run.tensorboard, self.unwritten)
+        if self.state.kept_step != self.state.best_step:
+            self.unwritten.recall("model", f"{self._best_model}: not written before")
+        with watch_for_interruption() as interruption, closing(self.events):
             while not self._finished() and not interruption.requested:
                 self._run_epoch(interruption)
             if self._finished() and self.state.validated_step < self.state.step:
@@ -128,7 +135,7 @@ class TrainingLoop:
         self._clock = time.perf_counter()
         self._waited_before = 0.0
         self._prefetcher = prefetcher
-        with contextlib.closing(iter(prefetcher)) as loaded:
+        with closing(iter(prefetcher)) as loaded:
             yield from zip(order, loaded, strict=True)
 
     def _step(self, batch: Batch, inputs: Any, target: Any) -> None:
@@ -239,14 +246,23 @@ class TrainingLoop:
             self.model, self.validation, budget, self.reporter.evaluated
         )
         value = self.last.metrics[task.metric]
-        gain = value - state.best_value
-        if not (gain > 0 if task.higher_is_better else gain < 0):
-            state.stale += 1
-            return False
-        with self._room_for(f"The best model, of step {state.step},"):
-            self.model.save_to_preset(self.run.preset)
-            state.best_step, state.best_value, state.stale = state.step, value, 0
-        return state.best_step == state.step
+        best = _is_better(value, state.best_value, task.higher_is_better)
+        if best:
+            state.best_step, state.best_value = state.step, value
+        state.stale = 0 if best else state.stale + 1
+        if _is_better(value, state.kept_value, task.higher_is_better):
+            self._keep_model(value, best)
+        return best
+
+    def _keep_model(self, value: float, best: bool) -> None:
+        """Keep a model better than the one on the disk, which may have been full."""
+        with self.unwritten.noted("model", self._best_model, replaces=best):
+            self.run.replace_preset(self.model)
+            self.state.kept_step, self.state.kept_value = self.state.step, value
+
+    @property
+    def _best_model(self) -> str:
+        return f"The best model, of step {self.state.best_step}"
 
     def _try_average(self) -> None:
         """Validate the mean of the newest checkpoints; a better one is kept."""
@@ -260,7 +276,8 @@ class TrainingLoop:
 
     def _checkpoint(self) -> bool:
         """Whether the training state is on the disk."""
-        with self._room_for(f"The checkpoint of step {self.state.step}"):
+        what = f"The checkpoint of step {self.state.step}"
+        with self.unwritten.noted("checkpoint", what):
             path = save_checkpoint(
                 self.run.checkpoints,
                 self.model,
@@ -272,19 +289,9 @@ class TrainingLoop:
         return False
 
     def _add_metrics(self, row: dict[str, Any]) -> None:
-        with self._room_for(f"The metrics of step {row['step']}"):
+        what = f"The metrics up to step {row['step']}"
+        with self.unwritten.noted("metrics", what, replaces=False):
             self.run.add_metrics(row)
-
-    @contextlib.contextmanager
-    def _room_for(self, what: str) -> Iterator[None]:
-        """Let a disk that refuses `what` end in a note instead of the training."""
-        try:
-            yield
-        except OSError as error:
-            self.reporter.note(
-                f"{what} could not be written ({error}); what was written before is "
-                "untouched, training goes on"
-            )
 
     def _log(self, report: StepReport) -> None:
         if report.step % LOG_EVERY:
@@ -307,13 +314,11 @@ class TrainingLoop:
 
     def _draw(self) -> None:
         plots = self.run.plots
-        try:
+        with self.unwritten.noted("pictures", f"The pictures in {plots}"):
             plot_training(plots / "training.png", self.run.read_metrics())
             self.preset.task.picture(
                 self.model, self.validation[0], plots / "example.png"
             )
-        except OSError as error:
-            self.reporter.note(f"No pictures: {error}")
 
     def _result(self, interrupted: bool) -> TrainingResult:
         state, recent = self.state, self.losses[-50:]
@@ -339,6 +344,7 @@ class TrainingLoop:
             stopped_early=self._stopped_early(),
             dropped=self._all_dropped(),
             numerics=self.numerics.finish(state.seconds) if self.numerics else None,
+            unwritten=list(self.unwritten),
         )
 
     def _all_dropped(self) -> dict[str, int]:
@@ -351,7 +357,5 @@ class TrainingLoop:
         return None if scale is None else float(ops.convert_to_numpy(scale))
 
 
-def _events(run: RunDirectory) -> Any:
-    from tensorboardX import SummaryWriter
-
-    return SummaryWriter(str(run.tensorboard))
+def _is_better(value: float, than: float, higher_is_better: bool) -> bool:
+    return value > than if higher_is_better else value < than

@@ -1,5 +1,6 @@
 """A user's mistake ends in one clear message, before anything long starts."""
 
+import errno
 import shutil
 
 import pytest
@@ -155,3 +156,15 @@ def test_an_unknown_backend(zoo, monkeypatch):
     code, _, err = zoo("list")
     assert code == 1
     assert "theano" in err
+
+
+def test_a_full_disk_is_one_clear_line_wherever_it_is_met(zoo, monkeypatch):
+    from s2s_zoo.workflows import evaluate
+
+    def full(**given):
+        raise OSError(errno.ENOSPC, "No space left on device", "/cache/x")
+
+    monkeypatch.setattr(evaluate, "evaluate", full)
+    code, _, err = zoo("evaluate")
+    assert code == 1
+    assert "Error: /cache/x: No space left on device" in err

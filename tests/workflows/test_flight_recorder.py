@@ -13,6 +13,7 @@ from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, read_rows
 from s2s_zoo.workflows.train import train
+from s2s_zoo.workflows.unwritten import Unwritten
 from tests.speech_corpus import write_corpus
 
 SETTINGS = {
@@ -180,6 +181,9 @@ def test_recordings_grow_rare(tmp_path):
     model = keras.Sequential([keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     model.build((None, 1))
-    recorder = FlightRecorder(model, RunDirectory(tmp_path), Reporter(), every=16)
+    reporter = Reporter()
+    unwritten = Unwritten(reporter)
+    run = RunDirectory(tmp_path)
+    recorder = FlightRecorder(model, run, reporter, unwritten, every=16)
     due = [step for step in range(1, 70) if recorder.is_due(step)]
     assert due == [1, 2, 4, 8, 16, 32, 48, 64]

@@ -254,26 +254,6 @@ def no_space(*arguments):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize(
-    ("owner", "name"),
-    [
-        (training_loop, "save_checkpoint"),
-        (RunDirectory, "add_metrics"),
-        (Seq2Seq, "save_to_preset"),
-    ],
-)
-def test_a_full_disk_does_not_end_the_training(
-    corpus, tmp_path, monkeypatch, owner, name
-):
-    monkeypatch.setattr(owner, name, no_space)
-    notes = Notes()
-    result = run_training(
-        corpus, tmp_path / "run", notes, max_steps=2, checkpoint_every=1
-    )
-    assert result.steps == 2
-    assert any("No space left" in note for note in notes.notes)
-
-
 class Interrupts(Notes):
     """Sends SIGINT to its own process after the first step."""
 
