@@ -22,7 +22,11 @@ from . import FAILED, INTERRUPTED, options
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.")
 @click.option("--max-steps", type=click.IntRange(1), help="Steps at most.")
 @click.option("--seed", type=click.IntRange(0), help="Of weights, order, dropout.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --run-dir.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in --run-dir; more --epochs or --max-steps: for longer.",
+)
 @click.option("--init-from", help="Run or preset directory to take weights from.")
 @click.option("--init-partly", is_flag=True, help="Take those that fit.")
 @click.option("--numerics", is_flag=True, help="Record exponents layer by layer.")

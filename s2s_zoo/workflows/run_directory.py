@@ -20,6 +20,7 @@ from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 
 RUNS = Path("runs")
+REQUESTED = ("preset", "data", "settings", "numerics", "init_from", "init_partly")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class RunDirectory:
     def holds_anything(self) -> bool:
         """Whether there is more in it than the lock of a process."""
         return self.path.is_dir() and any(p.name != LOCK for p in self.path.iterdir())
+
+    @property
+    def request(self) -> Path:
+        """What was asked for."""
+        return self.path / "run.json"
 
     @property
     def preset(self) -> Path:
@@ -120,8 +126,7 @@ class RunDirectory:
     def write_request(self, request: dict[str, Any]) -> None:
         """Keep what was asked for, so that the training can be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(request, indent=2)
-        (self.path / "run.json").write_text(text + "\n", encoding="utf-8")
+        _write(self.request, json.dumps(request, indent=2) + "\n")
 
     def read_request(self) -> dict[str, Any]:
         """What was asked for.
@@ -129,13 +134,18 @@ class RunDirectory:
         Raises:
             UserError: this is not a run directory, or its run.json is damaged.
         """
-        path = self.path / "run.json"
-        if not path.is_file():
+        if not self.request.is_file():
             raise UserError(f"{self.path} is not a run directory: no run.json in it")
         try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+            found = json.loads(self.request.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise UserError(f"{path}: {error}") from error
+            raise UserError(f"{self.request}: {error}") from error
+        if not isinstance(found, dict) or set(REQUESTED) - set(found):
+            raise UserError(
+                f"{self.request} holds an object with {', '.join(REQUESTED)}. "
+                f"Received: {found!r:.200}"
+            )
+        return found
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl; a line cut by a kill is left out."""
@@ -178,10 +188,17 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def _rewrite(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(row) + "\n" for row in rows)
+    _write(path, "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def new_run(preset: str, runs: Path = RUNS) -> RunDirectory:

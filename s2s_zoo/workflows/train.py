@@ -20,9 +20,10 @@ from s2s_zoo.models.transfer import copy_fitting_weights
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.precision import uses_float16
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.tasks.base import Selection
+from s2s_zoo.tasks.base import Selection, Task
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
+from s2s_zoo.workflows.resume import limits, renewed
 from s2s_zoo.workflows.run_directory import RunDirectory, new_run
 from s2s_zoo.workflows.training_loop import TrainingLoop
 
@@ -48,7 +49,8 @@ def train(
         data: corpus by name or path; None for the demo corpus of the task.
         run_dir: where the run goes; None makes one under ./runs.
         settings: values by path, such as {"recipe.epochs": 3}.
-        resume: go on where the run in `run_dir` stopped, as it was asked for.
+        resume: go on where the run in `run_dir` stopped, as it was asked for; more
+            epochs or steps are a longer training, and what cannot change is refused.
         init_from: run or preset directory whose weights training starts from.
         init_partly: take of them what fits, and tell what does not.
         numerics: record where the numbers lie: `numerics.jsonl`, a picture, a verdict;
@@ -63,29 +65,36 @@ def train(
     """
     reporter = reporter or Reporter()
     run = _run_directory(preset, run_dir, resume)
-    request: dict[str, Any] = {"preset": preset, "data": data}
-    request |= {"settings": settings or {}, "numerics": numerics}
-    if resume:
-        request = run.read_request()
-        request["numerics"] = numerics or request["numerics"]
-    chosen = _resolve(request, preset)
     if init_partly and init_from is None:
         raise UserError("--init-partly needs --init-from RUN")
+    request: dict[str, Any] = {
+        "preset": preset,
+        "data": data,
+        "settings": settings or {},
+        "numerics": numerics,
+        "init_from": None if init_from is None else str(init_from),
+        "init_partly": init_partly,
+    }
+    before = stored = None
+    if resume:
+        stored = run.read_request()
+        before = _resolve(stored, preset)
+        request = renewed(stored, request, before)
+    chosen = _resolve(request, preset)
     if request["numerics"] and chosen.recipe.devices > 1:
         raise UserError(
             f"--numerics records on one device. Received: {chosen.recipe.devices}"
         )
     with run.held(), distribution.devices(chosen.recipe.devices):
-        start = _preset_directory(init_from) if init_from is not None else None
+        start = _preset_directory(request["init_from"])
         loop, outline = _prepare(chosen, request, run, start, reporter)
-        if start is not None:
-            _start_from(start, loop.model, init_partly, reporter)
-        if resume:
-            outline = _restore(loop, outline, reporter)
-        else:
-            with writing(run.path):
-                run.write_request(request)
-                write_assets(run.assets, loop.preset.task.assets())
+        if before is not None:
+            outline = _restore(loop, outline, request["data"], reporter)
+            _tell_length(loop, before.recipe, reporter)
+        if start is not None and not outline.resumed_at:
+            _start_from(start, loop.model, request["init_partly"], reporter)
+        if request != stored:
+            _keep(run, loop.preset.task, request)
         if request["numerics"]:
             loop.numerics = FlightRecorder(loop.model, run, reporter, loop.unwritten)
         reporter.started(outline)
@@ -95,6 +104,13 @@ def train(
             if loop.numerics:
                 loop.numerics.finish(loop.state.seconds)
             raise
+
+
+def _keep(run: RunDirectory, task: Task, request: dict[str, Any]) -> None:
+    """Write down what was asked for, and before it what the task has learned."""
+    with writing(run.path):
+        write_assets(run.assets, task.assets())
+        run.write_request(request)
 
 
 def _run_directory(
@@ -152,8 +168,7 @@ def _prepare(
     training, validation = (selection.usable for selection in selections)
     batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
     plan = batches.plan(preset.recipe.batch * preset.recipe.devices, shuffle=True)
-    steps = preset.recipe.epochs * len(plan)
-    steps = min(steps, preset.recipe.max_steps or steps)
+    steps, _ = limits(preset.recipe, len(plan))
     compile_model(model, preset, _updates(steps, len(plan), preset.recipe.accumulate))
     worst = -math.inf if task.higher_is_better else math.inf
     loop = TrainingLoop(
@@ -246,16 +261,21 @@ def compile_model(model: Seq2Seq, preset: Preset[Any], updates: int) -> None:
     model.compile(optimizer=optimizer, auto_scale_loss=False)
 
 
+def _follows_length(recipe: Recipe) -> bool:
+    """Whether the schedule decays over the whole training, however long that is."""
+    return not recipe.schedule.keywords.get("decay_steps", 1)
+
+
 def _schedule(recipe: Recipe, updates: int) -> Any:
-    settings = recipe.schedule.keywords
-    if settings.get("decay_steps", 1):
+    if not _follows_length(recipe):
         return recipe.schedule()
+    settings = recipe.schedule.keywords
     held = max(settings.get("begin", 0), settings.get("warmup", 0))
     return recipe.schedule(decay_steps=max(1, updates - held))
 
 
 def _restore(
-    loop: TrainingLoop, outline: TrainingOutline, reporter: Reporter
+    loop: TrainingLoop, outline: TrainingOutline, data: str | None, reporter: Reporter
 ) -> TrainingOutline:
     state, damaged = load_latest(loop.run.checkpoints, loop.model)
     for message in damaged:
@@ -267,12 +287,56 @@ def _restore(
         state = loop.state
     if state.plan != loop.plan.identity:
         raise UserError(
-            "The data or the batch settings are not those of the checkpoint: the same "
-            "order cannot be resumed. Use --init-from to start anew from its weights"
+            f"The examples of --data {data or loop.preset.task.demo_corpus} are not "
+            "those of the checkpoint: the same order cannot be resumed. Use "
+            "--init-from to start anew from its weights"
         )
     loop.state = state
     loop.run.forget_after(state.step)
     return replace(outline, resumed_at=state.step)
+
+
+def _tell_length(loop: TrainingLoop, before: Recipe, reporter: Reporter) -> None:
+    """Say what another length means, or why a training that has ended does not go on.
+
+    Raises:
+        UserError: the new length is behind already.
+    """
+    recipe, per_epoch, step = loop.preset.recipe, len(loop.plan), loop.state.step
+    old, _ = limits(before, per_epoch)
+    last, why = limits(recipe, per_epoch)
+    if last < step:
+        raise UserError(f"{why} ends it at step {last}: the run has reached {step}")
+    if last == step:
+        reporter.note(f"Step {step} was the last by {why}: a larger one goes on")
+    elif loop.stopped_early:
+        why = f"recipe.patience = {recipe.patience}"
+        reporter.note(f"Step {step} was the last by {why}: a larger one or 0 goes on")
+    elif last != old:
+        rates = (
+            _rate(loop, recipe, steps)
+            for recipe, steps in ((before, old), (recipe, last))
+        )
+        reporter.note(f"To step {last} instead of {old}. {_rates_text(recipe, *rates)}")
+
+
+def _rate(loop: TrainingLoop, recipe: Recipe, steps: int) -> float:
+    """The learning rate of the next update, in a training of that many steps."""
+    updates = _updates(steps, len(loop.plan), recipe.accumulate)
+    return float(_schedule(recipe, updates)(loop.model.optimizer.iterations))
+
+
+def _rates_text(recipe: Recipe, old: float, new: float) -> str:
+    if _follows_length(recipe):
+        return (
+            f"The schedule ends with the training: the learning rate is now {new:.3g} "
+            f"instead of {old:.3g}, and the result not that of a training that was "
+            "asked for so many from the start"
+        )
+    return (
+        f"The schedule does not depend on the length: the learning rate is {new:.3g}, "
+        "as in a training that was asked for so many from the start"
+    )
 
 
 def _start_from(start: Path, model: Seq2Seq, partly: bool, reporter: Reporter) -> None:
@@ -282,6 +346,8 @@ def _start_from(start: Path, model: Seq2Seq, partly: bool, reporter: Reporter) -
         copy_weights(model, start)
 
 
-def _preset_directory(path: str | Path) -> Path:
+def _preset_directory(path: str | None) -> Path | None:
+    if path is None:
+        return None
     run = RunDirectory(Path(path))
     return run.preset if run.preset.is_dir() else Path(path)

@@ -102,9 +102,11 @@ class TrainingLoop:
         return self._result(interruption.requested)
 
     def _finished(self) -> bool:
-        return self.state.step >= self.steps or self._stopped_early()
+        return self.state.step >= self.steps or self.stopped_early
 
-    def _stopped_early(self) -> bool:
+    @property
+    def stopped_early(self) -> bool:
+        """Whether validations have not been better for as long as the recipe waits."""
         patience = self.preset.recipe.patience
         return bool(patience) and self.state.stale >= patience
 
@@ -341,7 +343,7 @@ class TrainingLoop:
             skipped_steps=int(ops.convert_to_numpy(skipped)),
             data_wait_share=self.waited / self.trained if self.trained else 0.0,
             interrupted=interrupted,
-            stopped_early=self._stopped_early(),
+            stopped_early=self.stopped_early,
             dropped=self._all_dropped(),
             numerics=self.numerics.finish(state.seconds) if self.numerics else None,
             unwritten=list(self.unwritten),

@@ -67,6 +67,27 @@ def test_a_resumed_run_keeps_its_settings(zoo, trained):
     assert "deepspeech2_small" in err
 
 
+def test_what_a_resumed_run_cannot_change_is_refused_by_name(zoo, trained, tmp_path):
+    run = shutil.copytree(trained, tmp_path / "run")
+    again = ("train", "deepspeech2-small", "--run-dir", run, "--resume")
+    code, _, err = zoo(
+        *(*again, "--seed", 7, "--precision", "mixed_bfloat16", "--epochs", 3),
+        *("--loss-scaling", "logmax", "--set", "encoder.rnn_units=9"),
+    )
+    assert code == 1
+    for told in (
+        "recipe.seed = 0, received 7",
+        "recipe.precision = 'float32', received 'mixed_bfloat16'",
+        "recipe.loss_scaling.algorithm = 'backoff', received 'logmax'",
+        "encoder.rnn_units = 8, received 9",
+    ):
+        assert told in err
+    code, out, err = zoo(*again, "--epochs", 3, "--seed", 0, *settings_options())
+    assert code == 0, err
+    assert "To step 9 instead of 6" in " ".join(err.split())
+    assert "of 9, after" in out
+
+
 def test_characters_outside_the_alphabet_are_listed(zoo, corpus, tmp_path):
     other = tmp_path / "corpus"
     shutil.copytree(corpus, other)
