@@ -11,6 +11,7 @@ from . import options
 def command(preset: str, as_json: bool) -> None:
     """Print every number of PRESET by the path that --set takes."""
     options.start_backend(None)
+    from s2s_zoo.catalog import shown_setting
     from s2s_zoo.registry import PRESETS
 
     found = PRESETS.get(preset)
@@ -20,7 +21,7 @@ def command(preset: str, as_json: bool) -> None:
         return
     click.echo(f"# {found.name}: {found.summary}\n# {found.paper}")
     for path, value in settings.items():
-        click.echo(f"{path}: {value}")
+        click.echo(f"{path}: {shown_setting(value)}")
     click.echo("# on the demo corpus")
     for path, value in found.demo.items():
-        click.echo(f"#   {path}: {value}")
+        click.echo(f"#   {path}: {shown_setting(value)}")

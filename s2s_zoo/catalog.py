@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import inspect
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -201,6 +202,7 @@ class Preset(Generic[TaskT]):
         for path, value in settings.items():
             if path not in known:
                 raise UserError(_unknown_path(path, list(known)))
+            value = _read_typed(value, known[path])
             preset = _replace(preset, path.split("."), value, path)
         return preset
 
@@ -231,25 +233,51 @@ def list_presets() -> list[str]:
     return PRESETS.names()
 
 
-_SHOWN = {str(value): value for value in (True, False, None)}
+class Typed(str):
+    """A value as typed on the command line, read as the type of its setting."""
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """`path=value` as typed on the command line: JSON, True, False, None, or text.
+def parse_setting(text: str) -> tuple[str, Typed]:
+    """`path=value` as typed, or `path: value` as `show` prints it.
 
     Raises:
-        UserError: there is no `=`.
+        UserError: it is neither.
     """
-    path, found, value = text.partition("=")
+    found = re.fullmatch(r"([^=:]*)(?:=|: ?)(.*)", text, re.DOTALL)
     if not found:
         raise UserError(f"--set takes PATH=VALUE. Received: {text}")
-    path, value = path.strip().replace("-", "_"), value.strip()
-    if value in _SHOWN:
-        return path, _SHOWN[value]
+    path, value = found.groups()
+    return path.strip().replace("-", "_"), Typed(value)
+
+
+def shown_setting(value: Any) -> str:
+    """A value as `parse_setting` reads it: plain text where that is clear, or JSON."""
+    if isinstance(value, str) and _is_clear(value):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _is_clear(text: str) -> bool:
+    """Whether one sees what a text holds: no spaces at its ends, nothing unprintable."""
+    seen = bool(text) and text == text.strip() and text.isprintable()
+    return seen and not text.startswith('"')
+
+
+_PYTHON = {str(value): value for value in (True, False, None)}
+
+
+def _read_typed(value: Any, current: Any) -> Any:
+    """What was typed, in the type of a setting: text as it is, unless it is quoted."""
+    if not isinstance(value, Typed):
+        return value
+    if isinstance(current, str) and not value.startswith('"'):
+        return str(value)
+    if value.strip() in _PYTHON:
+        return _PYTHON[value.strip()]
     try:
-        return path, json.loads(value)
+        return json.loads(value)
     except json.JSONDecodeError:
-        return path, value
+        return str(value)
 
 
 def _children(node: Any) -> dict[str, Any]:

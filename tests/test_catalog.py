@@ -3,8 +3,10 @@
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from s2s_zoo.catalog import Recipe, parse_setting
+from s2s_zoo.catalog import Recipe, parse_setting, shown_setting
 from s2s_zoo.errors import UserError
 from s2s_zoo.optimizers.schedules import PolynomialDecay
 from s2s_zoo.registry import PRESETS
@@ -193,23 +195,64 @@ def test_a_recipe_is_checked_when_made():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("encoder.rnn-units=256", ("encoder.rnn_units", 256)),
-        (" recipe.epochs =3", ("recipe.epochs", 3)),
-        ("a=1e-3", ("a", 1e-3)),
-        ("a=true", ("a", True)),
-        ("a=null", ("a", None)),
-        ("a=False", ("a", False)),
-        ("a=None", ("a", None)),
-        ("a=[[3,5],[5,3]]", ("a", [[3, 5], [5, 3]])),
-        ('a="x y"', ("a", "x y")),
-        ("a=mixed-float16", ("a", "mixed-float16")),
-        ("a= lstm ", ("a", "lstm")),
-        ("a=b=c", ("a", "b=c")),
-        ("a=", ("a", "")),
+        ("encoder.rnn-units=256", 256),
+        (" encoder.rnn_units = 256 ", 256),
+        ("encoder.rnn_units: 256", 256),
+        ("encoder.dropout=1e-3", 1e-3),
+        ("encoder.dropout=0", 0.0),
+        ("encoder.bidirectional=false", False),
+        ("encoder.bidirectional=False", False),
+        ("encoder.ceiling=null", None),
+        ("encoder.ceiling=None", None),
+        ("encoder.ceiling=20.0", 20.0),
+        ("encoder.kernels=[[3,5],[5,3]]", ((3, 5), (5, 3))),
+        ("recipe.precision=mixed_bfloat16", "mixed_bfloat16"),
+        ("recipe.loss_scaling.algorithm=128", "128"),
+        ("task.alphabet= abc", " abc"),
+        ("task.alphabet= abc  ", " abc  "),
+        ("task.alphabet:  abc", " abc"),
+        ("task.alphabet=abc ", "abc "),
+        ('task.alphabet=" abcäöüß"', " abcäöüß"),
+        ('task.alphabet="a\\u0062\\"c"', 'ab"c'),
+        ('task.alphabet="ab', '"ab'),
+        ('task.alphabet=a"b"', 'a"b"'),
+        ("task.alphabet=a=b: c", "a=b: c"),
+        ("task.alphabet=0123456789", "0123456789"),
+        ("task.alphabet=True", "True"),
+        ("task.alphabet=\ta\nb", "\ta\nb"),
+        ("task.demo_corpus=", ""),
     ],
 )
 def test_a_setting_as_typed(text, expected):
-    assert parse_setting(text) == expected
+    path, value = parse_setting(text)
+    found = SMALL.with_settings({path: value}).settings()[path]
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize("name", PRESETS.names())
+def test_what_show_prints_can_be_pasted_back(name):
+    preset = PRESETS.get(name)
+    for path, value in {**preset.settings(), **preset.demo}.items():
+        for line in (
+            f"{path}={shown_setting(value)}",
+            f"{path}: {shown_setting(value)}",
+        ):
+            found = preset.with_settings(dict([parse_setting(line)])).settings()[path]
+            assert found == value
+            assert type(found) is type(value)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_any_text_can_be_pasted_back(text):
+    path, value = parse_setting(f"task.demo_corpus={shown_setting(text)}")
+    assert SMALL.with_settings({path: value}).task.demo_corpus == text
+
+
+@pytest.mark.parametrize("value", ["many", "2.5", "true", "null", '"3"', "[3]", ""])
+def test_what_is_typed_in_another_type_is_refused(value):
+    with pytest.raises(UserError, match=r"^encoder.rnn_units is of type int, like 512"):
+        SMALL.with_settings(dict([parse_setting(f"encoder.rnn_units={value}")]))
 
 
 def test_a_setting_needs_an_equals_sign():

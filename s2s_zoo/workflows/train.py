@@ -81,6 +81,9 @@ def train(
         before = _resolve(stored, preset)
         request = renewed(stored, request, before)
     chosen = _resolve(request, preset)
+    if stored is None:
+        found = chosen.settings()
+        request["settings"] = {path: found[path] for path in request["settings"]}
     if request["numerics"] and chosen.recipe.devices > 1:
         raise UserError(
             f"--numerics records on one device. Received: {chosen.recipe.devices}"

@@ -1,5 +1,6 @@
 """The verbs on a tiny run: what they print, and as JSON."""
 
+import json
 import subprocess
 import sys
 import time
@@ -39,6 +40,7 @@ def test_train_json(zoo, corpus, tmp_path):
             tmp_path / "run",
         ),
         *("--max-steps", 2, "--json", *settings_options()),
+        *("--set", "task.alphabet= edcba"),
     )
     assert code == 0, err
     result = read_json(out)
@@ -46,6 +48,11 @@ def test_train_json(zoo, corpus, tmp_path):
     assert {*keys.split(), "skipped_steps"} <= set(result)
     assert result["steps"] == 2
     assert set(result["best"]) == {"step", "metric", "value"}
+    asked = json.loads((tmp_path / "run/run.json").read_text())["settings"]
+    assert asked["task.alphabet"] == " edcba"
+    assert asked["encoder.filters"] == [2, 2]
+    kept = json.loads((tmp_path / "run/preset/task.json").read_text())
+    assert kept["alphabet"] == " edcba"
 
 
 def test_evaluate(zoo, trained):
