@@ -258,7 +258,7 @@ def shown_setting(value: Any) -> str:
 
 
 def _is_clear(text: str) -> bool:
-    """Whether one sees what a text holds: no spaces at its ends, nothing unprintable."""
+    """Whether one sees what it holds: no spaces at its ends, nothing unprintable."""
     seen = bool(text) and text == text.strip() and text.isprintable()
     return seen and not text.startswith('"')
 

@@ -1,45 +1,95 @@
-"""Weights of one model for another of different shape, as far as they fit."""
+"""Weights of one model for another: all of them, or as far as they fit."""
 
 import math
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.models.saving import copy_weights
 from s2s_zoo.models.seq2seq import Seq2Seq
 
 SHOWN = 20
+Shapes = dict[str, tuple[int, ...]]
+
+
+def copy_all_weights(model: Seq2Seq, directory: Path) -> None:
+    """Give `model` the weights of a preset directory, all of them.
+
+    Raises:
+        UserError: no preset directory, or weights that differ: names them with both
+            shapes, and how to take the others.
+    """
+    here, there = _shapes(model), _shapes_in(directory)
+    if here != there:
+        fitting = sum(there.get(name) == shape for name, shape in here.items())
+        partly = f"--init-partly takes the {fitting} of {len(here)} that fit"
+        raise UserError(
+            f"Weights of {directory} do not fit this model:"
+            f"{_differences(here, there)}\n"
+            f"{partly if fitting else 'None of them fits'}"
+        )
+    copy_weights(model, directory)
 
 
 def copy_fitting_weights(model: Seq2Seq, directory: Path) -> str:
     """Give `model` those weights of a preset directory that it has in the same shape.
 
     Returns:
-        What share was taken, and the weights of the model that stay as they were.
+        What share was taken, and the weights that differ.
 
     Raises:
         UserError: no preset directory, or nothing in it fits.
     """
-    there = _weights(Seq2Seq.from_preset(directory, load_weights=True))
-    here = _weights(model)
-    fitting = [n for n, w in here.items() if n in there and there[n].shape == w.shape]
-    left = {n: w for n, w in here.items() if n not in fitting}
-    described = "".join(
-        f"\n  {name} {tuple(weight.shape)}, there {_shape(there.get(name))}"
-        for name, weight in list(left.items())[:SHOWN]
-    )
+    donor = Seq2Seq.from_preset(directory, load_weights=True)
+    here, there = _shapes(model), _shapes(donor)
+    fitting = [name for name, shape in here.items() if there.get(name) == shape]
+    differences = _differences(here, there)
     if not fitting:
-        raise UserError(f"Nothing of {directory} fits this model:{described}")
+        raise UserError(f"Nothing of {directory} fits this model:{differences}")
+    weights, given = _weights(model), _weights(donor)
     for name in fitting:
-        here[name].assign(there[name])
-    numbers = sum(math.prod(here[name].shape) for name in fitting)
-    share = numbers / sum(math.prod(weight.shape) for weight in here.values())
+        weights[name].assign(given[name])
+    numbers = sum(math.prod(here[name]) for name in fitting)
+    share = numbers / sum(map(math.prod, here.values()))
     taken = f"{len(fitting)} of {len(here)} weights, {share:.1%} of the numbers, taken"
-    return f"{taken} from {directory}" + (f"; not{described}" if left else "")
+    return f"{taken} from {directory}" + (differences and f"; not{differences}")
 
 
-def _shape(weight: keras.Variable | None) -> str:
-    return "none" if weight is None else str(tuple(weight.shape))
+def _differences(here: Shapes, there: Shapes) -> str:
+    """A line for each weight of another shape, or that only one of them has."""
+    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+    lines = [
+        f"{name} {_shown(here, name)}, there {_shown(there, name)}" for name in names
+    ]
+    if len(lines) > SHOWN:
+        lines[SHOWN:] = [f"and {len(lines) - SHOWN} more"]
+    return "".join(f"\n  {line}" for line in lines)
+
+
+def _shown(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
+    return str(shapes.get(name, "none"))
+
+
+def _shapes_in(directory: Path) -> Shapes:
+    """Shapes of the weights of a preset directory, without making room for them.
+
+    In a thread of its own, whose Keras state ends with it: variables that were never
+    initialized would be as soon as another scope closes.
+    """
+
+    def build() -> Shapes:
+        with keras.StatelessScope(initialize_variables=False):
+            return _shapes(Seq2Seq.from_preset(directory, load_weights=False))
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(build).result()
+
+
+def _shapes(model: Seq2Seq) -> Shapes:
+    return {name: tuple(weight.shape) for name, weight in _weights(model).items()}
 
 
 def _weights(model: Seq2Seq) -> dict[str, keras.Variable]:

@@ -14,13 +14,13 @@ from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import TrainingState, load_latest
 from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.assets import read_assets, write_assets
-from s2s_zoo.models.saving import ASSETS, copy_weights
+from s2s_zoo.models.saving import ASSETS
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.models.transfer import copy_fitting_weights
+from s2s_zoo.models.transfer import copy_all_weights, copy_fitting_weights
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.precision import uses_float16
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.tasks.base import Selection, Task
+from s2s_zoo.tasks.base import Selection
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
 from s2s_zoo.workflows.resume import limits, renewed
@@ -81,9 +81,6 @@ def train(
         before = _resolve(stored, preset)
         request = renewed(stored, request, before)
     chosen = _resolve(request, preset)
-    if stored is None:
-        found = chosen.settings()
-        request["settings"] = {path: found[path] for path in request["settings"]}
     if request["numerics"] and chosen.recipe.devices > 1:
         raise UserError(
             f"--numerics records on one device. Received: {chosen.recipe.devices}"
@@ -97,7 +94,7 @@ def train(
         if start is not None and not outline.resumed_at:
             _start_from(start, loop.model, request["init_partly"], reporter)
         if request != stored:
-            _keep(run, loop.preset.task, request)
+            _keep(run, loop.preset, request)
         if request["numerics"]:
             loop.numerics = FlightRecorder(loop.model, run, reporter, loop.unwritten)
         reporter.started(outline)
@@ -109,11 +106,13 @@ def train(
             raise
 
 
-def _keep(run: RunDirectory, task: Task, request: dict[str, Any]) -> None:
+def _keep(run: RunDirectory, preset: Preset, request: dict[str, Any]) -> None:
     """Write down what was asked for, and before it what the task has learned."""
+    values = preset.settings()
+    settings = {path: values[path] for path in request["settings"]}
     with writing(run.path):
-        write_assets(run.assets, task.assets())
-        run.write_request(request)
+        write_assets(run.assets, preset.task.assets())
+        run.write_request({**request, "settings": settings})
 
 
 def _run_directory(
@@ -346,7 +345,7 @@ def _start_from(start: Path, model: Seq2Seq, partly: bool, reporter: Reporter) -
     if partly:
         reporter.note(copy_fitting_weights(model, start))
     else:
-        copy_weights(model, start)
+        copy_all_weights(model, start)
 
 
 def _preset_directory(path: str | None) -> Path | None:
