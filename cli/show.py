@@ -1,8 +1,13 @@
 """`s2s-zoo show`."""
 
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
 import click
 
 from . import options
+
+MARK, PLAIN = "* ", "  "
 
 
 @click.command("show")
@@ -11,17 +16,63 @@ from . import options
 def command(preset: str, as_json: bool) -> None:
     """Print every number of PRESET by the path that --set takes."""
     options.start_backend(None)
-    from s2s_zoo.catalog import shown_setting
     from s2s_zoo.registry import PRESETS
 
     found = PRESETS.get(preset)
-    settings = found.settings()
+    varied = PRESETS.get(found.varies) if (found.varies or "") in PRESETS else None
     if as_json:
-        options.print_json({"name": found.name, **settings, "demo": dict(found.demo)})
+        varies = varied.name if varied else None
+        rest = {"varies": varies, "demo": dict(found.demo)}
+        options.print_json({"name": found.name, **found.settings(), **rest})
         return
-    click.echo(f"# {found.name}: {found.summary}\n# {found.paper}")
-    for path, value in settings.items():
-        click.echo(f"{path}: {shown_setting(value)}")
-    click.echo("# on the demo corpus")
-    for path, value in found.demo.items():
-        click.echo(f"#   {path}: {shown_setting(value)}")
+    for lines in (_heading(found, varied), _body(found, varied), _demo(found)):
+        for line in lines:
+            click.echo(line)
+
+
+def _heading(preset: Any, varied: Any) -> Iterator[str]:
+    yield f"# {preset.name}: {preset.summary}"
+    yield f"# {preset.task.name}, {preset.parameters:,} parameters, {preset.paper}"
+    yield f"# {preset.expect}"
+    if varied:
+        yield f"# {MARK}marks what differs from {varied.name}"
+
+
+def _body(preset: Any, varied: Any) -> Iterator[str]:
+    """The settings node by node, each below what is set there."""
+    from s2s_zoo.catalog import shown_setting
+
+    settings, kinds = preset.settings(), preset.kinds()
+    known = settings | kinds
+    if varied:
+        known = varied.settings() | varied.kinds()
+    for node, paths in _nodes(settings).items():
+        yield ""
+        if node in kinds:
+            yield f"{_mark(known, node, kinds[node])}# {node}: {kinds[node]}"
+        for path in paths:
+            value = settings[path]
+            yield f"{_mark(known, path, value)}{path}: {shown_setting(value)}"
+
+
+def _nodes(settings: Iterable[str]) -> dict[str, list[str]]:
+    """Paths by what holds them: a part's own first, then those of what is in it."""
+    nodes: dict[str, list[str]] = {}
+    for path in settings:
+        nodes.setdefault(path.rpartition(".")[0] or path, []).append(path)
+    parts = list(dict.fromkeys(node.partition(".")[0] for node in nodes))
+    order = {n: (parts.index(n.partition(".")[0]), n.count(".")) for n in nodes}
+    return {node: nodes[node] for node in sorted(nodes, key=order.__getitem__)}
+
+
+def _mark(known: Mapping[str, Any], path: str, value: Any) -> str:
+    return PLAIN if path in known and known[path] == value else MARK
+
+
+def _demo(preset: Any) -> Iterator[str]:
+    from s2s_zoo.catalog import shown_setting
+
+    yield ""
+    yield f"{PLAIN}# on the demo corpus"
+    for path, value in preset.demo.items():
+        yield f"{PLAIN}#   {path}: {shown_setting(value)}"

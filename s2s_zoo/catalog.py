@@ -117,6 +117,8 @@ class Preset(Generic[TaskT]):
         augmentation: partial of SpecAugment, None for none.
         recipe: how it is trained.
         demo: settings by path, in force on the built-in demo corpus.
+        lineage: names of the presets it was made from by `dataclasses.replace`, and
+            its own.
     """
 
     name: str
@@ -131,6 +133,16 @@ class Preset(Generic[TaskT]):
     recipe: Recipe
     augmentation: partial[Any] | None = None
     demo: Mapping[str, Any] = field(default_factory=dict)
+    lineage: tuple[str, ...] = field(default=(), repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.lineage[-1:] != (self.name,):
+            object.__setattr__(self, "lineage", (*self.lineage, self.name))
+
+    @property
+    def varies(self) -> str | None:
+        """Name of the preset that this one was made from, None where there is none."""
+        return self.lineage[-2] if len(self.lineage) > 1 else None
 
     def build(
         self, load_weights: bool | None = None, **overrides: dict[str, Any]
@@ -189,6 +201,10 @@ class Preset(Generic[TaskT]):
     def settings(self) -> dict[str, Any]:
         """Every number by its path, such as `encoder.rnn_layers`."""
         return _flatten({n: getattr(self, n) for n in SETTABLE})
+
+    def kinds(self) -> dict[str, str]:
+        """What is set at each node of these paths, such as `recipe.optimizer`: Adam."""
+        return _kinds({n: getattr(self, n) for n in SETTABLE})
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """A copy with the values at these paths.
@@ -320,6 +336,16 @@ def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + name] = node
     return flat
+
+
+def _kinds(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, node in tree.items():
+        if _is_node(node):
+            kind = node.func if isinstance(node, partial) else type(node)
+            found[prefix + name] = kind.__name__
+            found.update(_kinds(_children(node), f"{prefix}{name}."))
+    return found
 
 
 def _replace(node: Any, path: list[str], value: Any, full: str) -> Any:

@@ -1,5 +1,6 @@
 """Presets as data: every number has a path, every wrong path says so."""
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -263,3 +264,31 @@ def test_a_setting_needs_an_equals_sign():
 def test_weights_of_a_named_preset_are_refused():
     with pytest.raises(UserError, match="deepspeech2_small comes without weights"):
         SMALL.build(load_weights=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "varies"),
+    [
+        ("deepspeech2_small", None),
+        ("deepspeech2_large", "deepspeech2_small"),
+        ("transformer_nvgrad", "transformer_big"),
+        ("transformer_big", "transformer_base"),
+        ("summarizer_small", "transformer_tiny"),
+        ("convs2s", None),
+    ],
+)
+def test_a_preset_knows_which_one_it_varies(name, varies):
+    preset = PRESETS.get(name)
+    assert preset.varies == varies
+    assert preset.scaled().varies == varies
+    other = replace(preset.scaled(), name="other")
+    assert other.varies == name
+
+
+def test_what_is_set_at_each_node():
+    kinds = PRESETS.get("transformer_nvgrad").kinds()
+    assert kinds["encoder"] == "TransformerEncoder"
+    assert kinds["recipe.optimizer"] == "NovoGrad"
+    assert kinds["recipe.schedule"] == "PolynomialDecay"
+    assert kinds["task"] == "TextToText"
+    assert "augmentation" not in kinds

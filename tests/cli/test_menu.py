@@ -1,0 +1,108 @@
+"""`list` fits the terminal, and `show` tells the rest, to be pasted back."""
+
+from dataclasses import replace
+
+import pytest
+
+from s2s_zoo.catalog import parse_setting
+from s2s_zoo.registry import PRESETS
+from tests.cli.conftest import read_json
+
+
+def menu(zoo, monkeypatch, columns, *options):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    code, out, err = zoo("list", *options)
+    assert code == 0, err
+    return out.splitlines()
+
+
+def by_task():
+    found = {}
+    for preset in PRESETS:
+        found.setdefault(preset.task.name, []).append(preset)
+    return found
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_a_line_a_preset_below_its_task_and_no_name_is_cut(zoo, monkeypatch, columns):
+    lines = iter(menu(zoo, monkeypatch, columns))
+    for task, presets in sorted(by_task().items()):
+        assert next(lines) == task
+        for preset in presets:
+            line = next(lines)
+            assert len(line) <= max(columns, 36)
+            name, size, unit, *_ = line.split()
+            assert (name, size, unit) == (
+                preset.name,
+                f"{preset.parameters / 1e6:.1f}",
+                "M",
+            )
+    assert list(lines) == []
+
+
+def test_sixty_four_presets_are_two_screens(zoo, monkeypatch):
+    longest = replace(PRESETS.get("gnmt"), name="a_name_of_thirty_characters_it_is")
+    more = {f"more_{i}": replace(longest, name=f"more_{i}") for i in range(63)}
+    monkeypatch.setattr(PRESETS, "_entries", more | {longest.name: longest})
+    lines = menu(zoo, monkeypatch, 80)
+    assert len(lines) == 65
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[1].startswith(f"  {longest.name} 320.9 M  8+8 LSTMs")
+
+
+def test_what_goes_to_a_file_is_not_cut(zoo, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    _, out, _ = zoo("list", "--task", "speech-to-text")
+    for preset in by_task()["speech_to_text"]:
+        assert preset.summary in out
+    assert "text_to_text" not in out
+
+
+def shown(zoo, name):
+    code, out, err = zoo("show", name)
+    assert code == 0, err
+    return out.splitlines()
+
+
+@pytest.mark.parametrize("name", ["deepspeech2_large", "reversal_tt", "convs2s"])
+def test_show_can_be_pasted_back_line_by_line(zoo, name):
+    preset = PRESETS.get(name)
+    lines = [line for line in shown(zoo, name) if line and "# " not in line[:4]]
+    settings = dict(parse_setting(line.removeprefix("* ")) for line in lines)
+    assert settings.keys() == preset.settings().keys()
+    assert preset.with_settings(settings).settings() == preset.settings()
+
+
+def test_show_marks_what_differs_from_the_preset_it_varies(zoo):
+    lines = shown(zoo, "deepspeech2-large")
+    assert "# * marks what differs from deepspeech2_small" in lines
+    marked = {line[2:].split(":")[0] for line in lines if line.startswith("* ")}
+    small, large = (
+        PRESETS.get(f"deepspeech2_{size}").settings() for size in ("small", "large")
+    )
+    differing = {path for path, value in large.items() if small.get(path) != value}
+    differing |= {path for path in large if path not in small}
+    kinds = {"# recipe.optimizer", "# recipe.schedule"}
+    assert marked == differing | kinds
+    assert "encoder.rnn_layers" in marked
+    assert "  encoder.cell: gru" in lines
+
+
+def test_show_is_grouped_by_part(zoo):
+    lines = shown(zoo, "reversal_tt")
+    starts = [line[2:] for line in lines if line[2:].startswith("# ")]
+    assert starts[:3] == [
+        "# task: TextToText",
+        "# task.search: Search",
+        "# features: TokenFeatures",
+    ]
+    assert "# encoder: TransformerEncoder" in starts
+    assert "# recipe.optimizer: Adam" in starts
+    assert not any("marks what differs" in line for line in shown(zoo, "reversal_rr"))
+
+
+def test_show_as_json_tells_what_it_varies(zoo):
+    found = read_json(zoo("show", "summarizer-small", "--json")[1])
+    assert found["varies"] == "transformer_tiny"
+    assert found["task.cut"] == 512
+    assert read_json(zoo("show", "deepspeech2-small", "--json")[1])["varies"] is None
