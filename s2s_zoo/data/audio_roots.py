@@ -1,5 +1,6 @@
 """The trees that a manifest may name files in, and no others."""
 
+import errno
 import functools
 import os
 import re
@@ -46,7 +47,7 @@ class AudioRoots:
                 raise UserError(f"{OPTION} {other}: no such directory")
             self._trees.append(other.expanduser().resolve())
         self._outside: list[_Outside] = []
-        self._parent = functools.cache(Path.resolve)
+        self._parent = functools.cache(_real_path)
 
     def locate(self, value: str, row: Row, folder: str = "") -> Path:
         """The absolute path, links resolved, of a file named in a row.
@@ -118,10 +119,10 @@ class AudioRoots:
         return any(path.is_relative_to(tree) for tree in self._trees)
 
     def _resolve(self, path: Path) -> Path:
-        """`Path.resolve`, which each directory pays for once."""
+        """`_real_path`, which each directory pays for once."""
         resolved = self._parent(path.parent) / path.name
         if path.name == ".." or resolved.is_symlink():
-            return resolved.resolve()
+            return _real_path(resolved)
         return resolved
 
 
@@ -133,3 +134,13 @@ def _common(files: Sequence[_Outside]) -> Path:
     except ValueError:  # on different drives
         return parents[0]
     return parents[0] if common == Path(common.anchor) else common
+
+
+def _real_path(path: Path) -> Path:
+    """`Path.resolve`, which alone lets loops of links pass since Python 3.13."""
+    try:
+        return path.resolve(strict=True)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise
+        return path.resolve()

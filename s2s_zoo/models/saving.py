@@ -68,7 +68,7 @@ def load_preset(
             f"{directory} is no directory with a config.json. "
             f"{PRESETS.unknown(str(directory))}"
         )
-    check_format(directory, _read_json(directory / "metadata.json"))
+    check_format(directory, read_json(directory / "metadata.json"))
     parts = _read_parts(directory, overrides)
     task = _load_task(directory)
     weights = directory / WEIGHTS
@@ -98,8 +98,8 @@ def check_format(directory: Path, described: dict[str, Any]) -> None:
 def _read_parts(
     directory: Path, overrides: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
-    config = _read_json(directory / "config.json")
-    config.update(_read_json(directory / "preprocessor.json"))
+    config = read_json(directory / "config.json")
+    config.update(read_json(directory / "preprocessor.json"))
     unknown = sorted((set(config) | set(overrides)) - set(Seq2Seq.PARTS))
     if unknown:
         raise UserError(
@@ -152,7 +152,7 @@ def _assemble(directory: Path, task: Any, parts: dict[str, dict[str, Any]]) -> S
 
 def _load_task(directory: Path) -> Any:
     path = directory / "task.json"
-    described = _read_json(path)
+    described = read_json(path)
     name = str(described.pop("task", None))
     if name not in TASKS:
         known = ", ".join(TASKS.names())
@@ -244,7 +244,12 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object of a file of at most a megabyte.
+
+    Raises:
+        UserError: there is no such file, or it holds something else.
+    """
     try:
         if path.stat().st_size > JSON_LIMIT:
             raise ValueError(f"larger than {JSON_LIMIT} bytes")

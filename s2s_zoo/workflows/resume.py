@@ -21,7 +21,7 @@ CHANGEABLE = (
 
 
 def renewed(
-    stored: Mapping[str, Any], given: Mapping[str, Any], before: Preset
+    stored: Mapping[str, Any], given: Mapping[str, Any], before: Preset[Any]
 ) -> dict[str, Any]:
     """The request of a training that goes on: as it was, with what may change.
 

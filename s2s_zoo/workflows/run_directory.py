@@ -17,10 +17,20 @@ from typing import Any
 
 from s2s_zoo.checkpoints import LOCK, run_lock
 from s2s_zoo.errors import UserError, writing
+from s2s_zoo.models.saving import FORMAT, check_format, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.parts import check_type
 
 RUNS = Path("runs")
-REQUESTED = ("preset", "data", "settings", "numerics", "init_from", "init_partly")
+REQUESTED: dict[str, Any] = {
+    "preset": str,
+    "data": str | None,
+    "settings": dict[str, Any],
+    "numerics": bool,
+    "init_from": str | None,
+    "init_partly": bool,
+}
+"""What a run was asked for, and of which types."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,8 @@ class RunDirectory:
     def write_request(self, request: dict[str, Any]) -> None:
         """Keep what was asked for, so that the training can be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)
-        _write(self.request, json.dumps(request, indent=2) + "\n")
+        described = {"format": FORMAT, **request}
+        _write(self.request, json.dumps(described, indent=2) + "\n")
 
     def read_request(self) -> dict[str, Any]:
         """What was asked for.
@@ -136,15 +147,16 @@ class RunDirectory:
         """
         if not self.request.is_file():
             raise UserError(f"{self.path} is not a run directory: no run.json in it")
-        try:
-            found = json.loads(self.request.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{self.request}: {error}") from error
-        if not isinstance(found, dict) or set(REQUESTED) - set(found):
+        found = read_json(self.request)
+        check_format(self.path, found)
+        del found["format"]
+        if set(REQUESTED) != set(found):
             raise UserError(
                 f"{self.request} holds an object with {', '.join(REQUESTED)}. "
-                f"Received: {found!r:.200}"
+                f"Received: {', '.join(found) or 'none'}"
             )
+        for name, annotation in REQUESTED.items():
+            check_type(annotation, found[name], f"{self.request}: {name}")
         return found
 
     def read_metrics(self) -> list[dict[str, Any]]:

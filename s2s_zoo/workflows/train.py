@@ -106,7 +106,7 @@ def train(
             raise
 
 
-def _keep(run: RunDirectory, preset: Preset, request: dict[str, Any]) -> None:
+def _keep(run: RunDirectory, preset: Preset[Any], request: dict[str, Any]) -> None:
     """Write down what was asked for, and before it what the task has learned."""
     values = preset.settings()
     settings = {path: values[path] for path in request["settings"]}

@@ -91,9 +91,10 @@ def test_show_marks_what_differs_from_the_preset_it_varies(zoo):
 def test_show_is_grouped_by_part(zoo):
     lines = shown(zoo, "reversal_tt")
     starts = [line[2:] for line in lines if line[2:].startswith("# ")]
-    assert starts[:3] == [
+    assert starts[:4] == [
         "# task: TextToText",
-        "# task.search: Search",
+        "# task.objective: CrossEntropy",
+        "# task.search: TokenSearch",
         "# features: TokenFeatures",
     ]
     assert "# encoder: TransformerEncoder" in starts

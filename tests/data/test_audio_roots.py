@@ -64,8 +64,9 @@ def test_links_outside_are_refused(root: Path, tmp_path: Path):
         path = listing(root, value)
         with pytest.raises(UserError, match=r"a\.csv:2: .* is a link to .* lies outs"):
             read_manifest(path, audio_root=[])
-    with pytest.raises(UserError, match=r"a\.csv:2: 'loop' cannot be located"):
-        read_manifest(listing(root, "loop"))
+    for value in ("loop", "loop/one.wav"):
+        with pytest.raises(UserError, match=rf"a\.csv:2: '{value}' cannot be located"):
+            read_manifest(listing(root, value))
 
 
 def test_links_of_an_audio_root_stay_in_the_trees(root: Path, tmp_path: Path):
