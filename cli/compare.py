@@ -16,7 +16,8 @@ FOLDER = click.Path(file_okay=False)
 @click.argument("first", metavar="RUN", type=FOLDER)
 @click.argument("second", metavar="RUN", type=FOLDER)
 @click.option("--data", help="Corpus by name or path; by default that of both runs.")
-@click.option("--split", default="test", show_default=True, help="What to measure on.")
+@options.audio_root
+@options.split
 @options.search
 @options.backend
 @options.as_json
@@ -24,7 +25,8 @@ def command(
     first: str,
     second: str,
     data: str | None,
-    split: str,
+    audio_root: tuple[str, ...],
+    split: str | None,
     search: str,
     backend: str | None,
     as_json: bool,
@@ -45,6 +47,7 @@ def command(
             data=data,
             split=split,
             search=search,
+            audio_root=audio_root,
             reporter=reporter,
         )
     if as_json:

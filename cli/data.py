@@ -61,6 +61,7 @@ def prepare(name: str, directory: str | None, as_json: bool) -> None:
 @options.settings
 @click.option("--source", help="Language of the sources of pairs of texts.")
 @click.option("--target", help="Language of the targets.")
+@options.audio_root
 @click.option("--show", default=5, show_default=True, help="Names shown of each kind.")
 @options.as_json
 def check(
@@ -69,7 +70,7 @@ def check(
     settings: tuple[str, ...],
     show: int,
     as_json: bool,
-    **given: str | None,
+    **given: Any,
 ) -> int:
     """Find in PATH (or a corpus by name) what would hurt training PRESET."""
     options.start_backend(None)
@@ -78,7 +79,7 @@ def check(
 
     from .console import counting
 
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: value for name, value in given.items() if value}
     with counting("checking") as progress:
         report = check_data(
             data=path,

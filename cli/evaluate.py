@@ -8,7 +8,8 @@ from . import options
 @click.command("evaluate")
 @options.run
 @click.option("--data", help="Corpus by name or path; by default that of the run.")
-@click.option("--split", default="test", show_default=True, help="What to measure on.")
+@options.audio_root
+@options.split
 @click.option("--outputs", type=click.Path(dir_okay=False), help="TSV of every output.")
 @options.search
 @options.compiled
@@ -17,7 +18,8 @@ from . import options
 def command(
     run: str | None,
     data: str | None,
-    split: str,
+    audio_root: tuple[str, ...],
+    split: str | None,
     outputs: str | None,
     search: str,
     compiled: bool,
@@ -38,6 +40,7 @@ def command(
             split=split,
             outputs=outputs,
             search=search,
+            audio_root=audio_root,
             compiled=compiled,
             reporter=reporter,
         )

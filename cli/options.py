@@ -31,6 +31,16 @@ compiled = click.option(
     help="Compile searches by XLA or torch.compile: for many batches. JAX always does.",
 )
 run = click.argument("run", required=False, type=click.Path(file_okay=False))
+audio_root = click.option(
+    "--audio-root",
+    multiple=True,
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Another tree that a manifest may name files in; repeatable.",
+)
+split = click.option(
+    "--split", help="What to measure on; by default test, or what training held out."
+)
 settings = click.option(
     "--set",
     "settings",

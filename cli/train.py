@@ -13,6 +13,7 @@ from . import FAILED, INTERRUPTED, options
 @click.argument("preset")
 @click.option("--data", help="Corpus by name or path; by default the demo corpus.")
 @click.option("--run-dir", type=click.Path(file_okay=False), help="Where the run goes.")
+@options.audio_root
 @options.settings
 @click.option("--precision", metavar="POLICY|PART=POLICY,…", help="Dtype policy.")
 @click.option(
@@ -36,6 +37,7 @@ def command(
     preset: str,
     data: str | None,
     run_dir: str | None,
+    audio_root: tuple[str, ...],
     settings: tuple[str, ...],
     resume: bool,
     init_from: str | None,
@@ -65,6 +67,7 @@ def command(
             init_from=init_from,
             init_partly=init_partly,
             numerics=numerics,
+            audio_root=audio_root,
             reporter=reporter,
         )
     if as_json:

@@ -48,7 +48,8 @@ class Source(Generic[Examples]):
         join: makes one of several.
         hold_out: makes train and validation of train.
         held_out: what is said of such a validation split.
-        lone: the files that hold all of it; empty where it comes in splits.
+        lone: absolute paths of the files that hold all of it, sorted; empty where it
+            comes in splits.
     """
 
     data: str

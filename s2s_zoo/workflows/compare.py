@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from s2s_zoo.data.source import Source
 from s2s_zoo.errors import UserError
 from s2s_zoo.metrics.bootstrap import SAMPLES
 from s2s_zoo.metrics.significance import Difference
@@ -13,6 +14,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import Evaluation, task_of
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, find_run
+from s2s_zoo.workflows.sources import AudioRoot, open_data_of, unseen_split
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def compare(
     first: str | Path,
     second: str | Path,
     data: str | None = None,
-    split: str = "test",
+    split: str | None = None,
     search: str = "",
     budget: float | None = None,
+    audio_root: AudioRoot = (),
     reporter: Reporter | None = None,
 ) -> Comparison:
     """Metrics of two runs' best models on the same examples, and a paired test.
@@ -66,9 +69,12 @@ def compare(
         first: run directory.
         second: run directory; differences are its metrics minus those of the first.
         data: corpus by name or path; None is what both were trained on.
-        split: of that corpus.
+        split: of that corpus; None is "test", or what training held out where it is
+            the lone file that one of them was trained on.
         search: changes of the search of both, such as "beam=8,length_penalty=1".
         budget: of a batch, in the units of the task; None is the task's choice.
+        audio_root: directory trees beside that of a manifest that its files may lie
+            in, and those that the runs were trained with.
         reporter: hears what happens.
 
     Raises:
@@ -79,8 +85,13 @@ def compare(
     runs = find_run(first), find_run(second)
     models = _load(runs[0]), _load(runs[1])
     _check_tasks(runs, models)
-    source = data or _common_corpus(runs, models)
-    examples = _common_examples(runs, models, source, split, reporter)
+    data = data or _common_corpus(runs, models)
+    sources = [
+        open_data_of(run, task_of(model), data, audio_root)
+        for run, model in zip(runs, models, strict=True)
+    ]
+    split = split or unseen_split(runs, task_of(models[0]), sources[0], reporter)
+    examples = _common_examples(runs, models, sources, split, reporter)
     budget = budget or task_of(models[0]).evaluation_budget
     one, other = (_evaluate(m, examples, budget, search, reporter) for m in models)
     _check_references(runs, (one, other))
@@ -132,23 +143,22 @@ def _common_corpus(
 def _common_examples(
     runs: tuple[RunDirectory, RunDirectory],
     models: tuple[Seq2Seq, Seq2Seq],
-    source: str,
+    sources: Sequence[Source[Any]],
     split: str,
     reporter: Reporter,
 ) -> Sequence[Any]:
     """The examples that both models can be measured on."""
+    where = f"{sources[0].data}, {split}"
     examples: Sequence[Any]
-    examples, others = (task_of(model).read(source, split) for model in models)
+    examples, others = (source.read_split(split) for source in sources)
     same = len(examples) == len(others) and all(map(operator.eq, examples, others))
     if not same:
         raise UserError(
-            f"{runs[0].path} and {runs[1].path} read {source}, {split} differently: "
+            f"{runs[0].path} and {runs[1].path} read {where} differently: "
             "runs of the same languages can be compared"
         )
     for model in models:
-        selection = task_of(model).select(
-            model, examples, f"{source}, {split}", training=False
-        )
+        selection = task_of(model).select(model, examples, where, training=False)
         for reason, names in selection.dropped.items():
             reporter.note(f"{split}: {len(names)} examples {reason} left out")
         examples = selection.usable

@@ -8,17 +8,19 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import Evaluation, task_of
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import find_run
+from s2s_zoo.workflows.sources import AudioRoot, open_data_of, unseen_split
 
 
 def evaluate(
     *,
     run: str | Path | None = None,
     data: str | None = None,
-    split: str = "test",
+    split: str | None = None,
     outputs: str | Path | None = None,
     search: str = "",
     compiled: bool = False,
     budget: float | None = None,
+    audio_root: AudioRoot = (),
     reporter: Reporter | None = None,
 ) -> Evaluation:
     """Metrics of a run's best model on a split, free-running.
@@ -26,11 +28,14 @@ def evaluate(
     Args:
         run: run directory; None is the newest under ./runs.
         data: corpus by name or path; None is what the run was trained on.
-        split: of that corpus.
+        split: of that corpus; None is "test", or what the run's training held out
+            where it is the lone file that the run was trained on.
         outputs: TSV file for name, reference and output of every example.
         search: changes of the search, such as "beam=8,length_penalty=1".
         compiled: compile searches, `Seq2Seq.compile_search`.
         budget: of a batch, in the units of the task; None is the task's choice.
+        audio_root: directory trees beside that of a manifest that its files may lie
+            in, and those that the run was trained with.
         reporter: hears what happens.
 
     Raises:
@@ -42,9 +47,11 @@ def evaluate(
     if compiled:
         model.compile_search()
     task = task_of(model)
-    source = data or found.read_request()["data"] or task.demo_corpus
+    source = open_data_of(found, task, data, audio_root)
+    split = split or unseen_split([found], task, source, reporter)
+    examples = source.read_split(split)
     selection = task.select(
-        model, task.read(source, split), f"{source}, {split}", training=False
+        model, examples, f"{source.data}, {split}", training=False
     )
     for reason, names in selection.dropped.items():
         reporter.note(f"{split}: {len(names)} examples {reason} left out")

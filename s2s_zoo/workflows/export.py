@@ -1,12 +1,13 @@
 """Export a trained model, and compare what was written with the model itself."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import keras
 
@@ -18,6 +19,7 @@ from s2s_zoo.tasks.base import task_of
 from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, find_run
+from s2s_zoo.workflows.sources import open_data_of
 
 FLOAT32 = {"dtype": "float32"}
 
@@ -92,8 +94,7 @@ def _find_format(name: str) -> Format:
 def _serving(run: RunDirectory, model: Seq2Seq, reporter: Reporter) -> Serving:
     task = task_of(model)
     try:
-        source = run.read_request()["data"] or task.demo_corpus
-        examples = task.read(source, "test")
+        examples: Sequence[Any] = open_data_of(run, task).read_split("test")
     except UserError as error:
         reporter.note(f"Compared on generated inputs: {error}")
         examples = ()

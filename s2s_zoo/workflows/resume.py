@@ -54,6 +54,7 @@ def renewed(
         **stored,
         "data": given["data"] if moved else stored["data"],
         "settings": stored["settings"] | changed,
+        "audio_root": given["audio_root"] or stored["audio_root"],
         "numerics": stored["numerics"] or given["numerics"],
     }
 

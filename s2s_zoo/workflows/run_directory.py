@@ -26,6 +26,7 @@ REQUESTED: dict[str, Any] = {
     "preset": str,
     "data": str | None,
     "settings": dict[str, Any],
+    "audio_root": list[str],
     "numerics": bool,
     "init_from": str | None,
     "init_partly": bool,

@@ -25,6 +25,7 @@ from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
 from s2s_zoo.workflows.resume import limits, renewed
 from s2s_zoo.workflows.run_directory import RunDirectory, new_run
+from s2s_zoo.workflows.sources import AudioRoot, open_data
 from s2s_zoo.workflows.training_loop import TrainingLoop
 
 _SPLITS = ("train", "validation")
@@ -40,6 +41,7 @@ def train(
     init_from: str | Path | None = None,
     init_partly: bool = False,
     numerics: bool = False,
+    audio_root: AudioRoot = (),
     reporter: Reporter | None = None,
 ) -> TrainingResult:
     """Train a preset into a run directory.
@@ -55,6 +57,8 @@ def train(
         init_partly: take of them what fits, and tell what does not.
         numerics: record where the numbers lie: `numerics.jsonl`, a picture, a verdict;
             a resumed training goes on with it.
+        audio_root: directory trees beside that of a manifest that its files may lie
+            in; the run remembers them.
         reporter: hears what happens.
 
     Returns:
@@ -71,6 +75,7 @@ def train(
         "preset": preset,
         "data": data,
         "settings": settings or {},
+        "audio_root": [str(Path(root).expanduser().resolve()) for root in audio_root],
         "numerics": numerics,
         "init_from": None if init_from is None else str(init_from),
         "init_partly": init_partly,
@@ -153,7 +158,8 @@ def _prepare(
     reporter: Reporter,
 ) -> tuple[TrainingLoop, TrainingOutline]:
     data = request["data"] or preset.task.demo_corpus
-    examples = {split: preset.task.read(data, split) for split in _SPLITS}
+    source = open_data(preset.task, data, request["audio_root"])
+    examples = {split: source.read_split(split) for split in _SPLITS}
     keras.utils.set_random_seed(preset.recipe.seed)
     own = read_assets(run.assets)
     assets = own or read_assets((start or run.preset) / ASSETS)

@@ -3,11 +3,15 @@
 import json
 import logging
 import os
+import shlex
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from click.testing import CliRunner
+from s2s_zoo.cli.data import command
 
 from s2s_zoo.data.kinds.utterances import Utterances
 from s2s_zoo.data.manifests import read_manifest
@@ -177,3 +181,15 @@ def test_paths_of_windows(root: Path, tmp_path: Path, caplog: pytest.LogCaptureF
         clip(tmp_path.parent / "etc" / "passwd.wav")
         with pytest.raises(UserError, match="lies outside"):
             read_manifest(listing(root, f"{value}.wav"))
+
+
+def test_the_refusal_prints_the_option_to_type(root: Path, tmp_path: Path):
+    far = [clip(tmp_path / f"far away/{name}.wav") for name in "ab"]
+    path = str(listing(root, *map(str, far)))
+    check = partial(CliRunner().invoke, command, standalone_mode=False)
+    refused = check(["check", path])
+    assert isinstance(refused.exception, UserError)
+    option = shlex.split(str(refused.exception).rpartition(" add ")[2])
+    assert option == ["--audio-root", str(tmp_path / "far away")]
+    found = check(["check", path, *option, "--json"])
+    assert json.loads(found.stdout)["counts"]["utterances"] == 2

@@ -3,6 +3,7 @@
 import functools
 import gzip
 import io
+import itertools
 import random
 
 import keras
@@ -49,6 +50,9 @@ UNTIDY = [
     *(b"\xed\xa0\x80a", b"\xf4\x90\x80\x80", b"\xc0\x80", b"\xe0\x80\x80"),
     b"caf\xc3\xa9\xf0\x9f\x90\x9f\x80",
 ]
+BOUNDS = bytes.fromhex("00 20 61 7f 80 8f 90 9f a0 bf c0 c1 c2 df e0 e1 ec ed ee ef")
+BOUNDS += bytes.fromhex("f0 f1 f3 f4 f5 ff")
+"""The first and last of each range that bytes of UTF-8 are in (Unicode, table 3-7)."""
 KINDS = {
     "unigram": (44, False),
     "unigram, bytes": (296, True),
@@ -129,6 +133,24 @@ def test_what_is_hard(model):
 
 def test_what_is_no_utf8(model):
     check(model, UNTIDY)
+
+
+def test_bytes_in_any_order(model):
+    leads = bytes(byte for byte in BOUNDS if byte >= 0xE0)
+    tails = bytes(byte for byte in BOUNDS if 0x80 <= byte < 0xC0)
+    check(model, [bytes(pair) for pair in itertools.product(BOUNDS, repeat=2)])
+    check(model, [bytes(x) for x in itertools.product(leads, tails, b"\x61\x80\xbf")])
+    found = itertools.product(leads[-6:], tails, b"\x80\xbf", b"\x20\x80\xc2")
+    check(model, [bytes(x) for x in found])
+
+
+def test_characters_that_are_cut(model):
+    """Anywhere, at the end of a text and at its start."""
+    whole = [text.encode() for text in NASTY]
+    places = [(text, n) for text in whole for n in range(min(len(text), 24))]
+    parts = {text[:n] for text, n in places} | {text[n:] for text, n in places}
+    check(model, sorted(parts))
+    check(model, sorted({part + b" the cat" for part in parts}))
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", ""], ["the cat", "", "a"]])

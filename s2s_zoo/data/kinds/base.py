@@ -237,7 +237,7 @@ class Kind(abc.ABC, Generic[Examples]):
             roles={"train": path.name},
             splits=("test",),
             read=lambda split: whole(),
-            lone=part.files,
+            lone=tuple(sorted(file.resolve() for file in part.files)),
         )
 
     def _nothing_at(self, data: str, path: Path) -> UserError:
