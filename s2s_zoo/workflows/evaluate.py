@@ -50,9 +50,7 @@ def evaluate(
     source = open_data_of(found, task, data, audio_root)
     split = split or unseen_split([found], task, source, reporter)
     examples = source.read_split(split)
-    selection = task.select(
-        model, examples, f"{source.data}, {split}", training=False
-    )
+    selection = task.select(model, examples, f"{source.data}, {split}", training=False)
     for reason, names in selection.dropped.items():
         reporter.note(f"{split}: {len(names)} examples {reason} left out")
     reporter.evaluating(len(selection.usable))

@@ -9,8 +9,7 @@ import pytest
 import soundfile
 
 from s2s_zoo.data.kinds.utterances import Utterances
-from s2s_zoo.data.manifests import Utterance, is_features, read_manifest, write_manifest
-from s2s_zoo.data.precomputed import load_features
+from s2s_zoo.data.manifests import Utterance, read_manifest, write_manifest
 from s2s_zoo.data.recognition import kind_of
 from s2s_zoo.errors import UserError
 
@@ -101,35 +100,6 @@ def test_ljspeech(tmp_path: Path, end: str):
     expected = [Utterance("LJ001-0001", source, 1.0, 'in "fourteen"')]
     assert read_manifest(tmp_path) == expected
     assert read_manifest(listing) == expected
-
-
-def test_features(tmp_path: Path):
-    matrix = np.arange(12, dtype=np.float16).reshape(4, 3)
-    np.savez(tmp_path / "mfcc.npz", one=matrix)
-    path = write(tmp_path / "train.csv", "utt,frames,transcript", "one,4,hi")
-    (utterance,) = read_manifest(path)
-    assert utterance == Utterance("one", f"{tmp_path}/mfcc.npz#one", 0.04, "hi")
-    assert is_features(utterance)
-    features = load_features(utterance.source)
-    assert features.dtype == np.float32
-    np.testing.assert_array_equal(features, matrix)
-
-
-def test_features_need_exactly_one_archive(tmp_path: Path):
-    path = write(tmp_path / "train.csv", "utt,frames,transcript", "one,4,hi")
-    with pytest.raises(UserError, match=r"exactly one \.npz .* found none"):
-        read_manifest(path)
-    for name in "ab":
-        np.savez(tmp_path / f"{name}.npz", one=np.zeros((4, 3)))
-    with pytest.raises(UserError, match=r"found a\.npz, b\.npz"):
-        read_manifest(path)
-
-
-def test_features_of_an_unknown_key(tmp_path: Path):
-    np.savez(tmp_path / "a.npz", one=np.zeros((4, 3)))
-    path = write(tmp_path / "train.csv", "utt,frames,transcript", "two,4,hi")
-    with pytest.raises(UserError, match=r"train\.csv:2: no array 'two'"):
-        read_manifest(path)
 
 
 @pytest.mark.parametrize(
@@ -395,11 +365,3 @@ def test_real_manifests(data_dir: Path):
         for u in read["asr_librispeech_mini/test-other.csv"]
     }
     assert {u.name: (u.transcript, u.speaker) for u in tree} == listed
-
-
-def test_real_features(data_dir: Path):
-    archive = np.load(data_dir / "asr_an4/an4_mfcc13.npz")
-    for utterance in read_manifest(data_dir / "asr_an4/an4_test_mfcc.csv")[:20]:
-        features = load_features(utterance.source)
-        np.testing.assert_array_equal(features, archive[utterance.name])
-        assert len(features) / 100 == utterance.seconds

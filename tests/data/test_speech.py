@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from s2s_zoo.data.audio import write_wav
 from s2s_zoo.data.augmentation import AudioAugmentation
-from s2s_zoo.data.manifests import FEATURE_RATE, Utterance
+from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, Bucket
+from s2s_zoo.data.precomputed import FEATURE_RATE
 from s2s_zoo.data.speech import SpeechBatches
 from s2s_zoo.errors import UserError
 
@@ -141,3 +143,13 @@ def test_pad_keeps_what_it_is_given():
     assert padded.tolist() == [[1, 2, -1], [-1] * 3, [-1] * 3]
     assert padded.dtype == np.int32
     assert lengths.tolist() == [2, 0, 0]
+
+
+def test_channels_that_cancel_are_told_in_training(tmp_path: Path):
+    tone = 0.5 * np.sin(np.arange(1600) / 9)
+    soundfile.write(tmp_path / "anti.wav", np.stack([tone, -tone], axis=1), 16000)
+    utterance = Utterance("anti", str(tmp_path / "anti.wav"), 0.1, "a")
+    batches = SpeechBatches([utterance], [np.zeros(1, np.int32)], 16000)
+    inputs, _ = batches.load(Batch((0,), Bucket(1600, 1, 1)))
+    assert inputs["source_lengths"].tolist() == [0]
+    assert "its 2 channels cancel when averaged" in batches.unreadable["anti"]
