@@ -90,7 +90,7 @@ class AudioRoots:
             )
         message = f"{first.value!r} lies outside {trees}"
         if len(self._outside) > 1:
-            message += f", as do {len(self._outside) - 1} more files"
+            message += f", like {len(self._outside) - 1} more"
         if not self._can_grow:
             raise first.row.fail(f"{message}; files must lie below it")
         wanted = shlex.quote(str(_common(self._outside)))
