@@ -1,11 +1,13 @@
 """`s2s-zoo infer`."""
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
-from . import options
+from . import FAILED, options
 
 
 @click.command("infer")
@@ -31,7 +33,7 @@ def command(
     compiled: bool,
     backend: str | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Run RUN (by default the newest under ./runs) on audio files or lines of text."""
     options.start_backend(backend)
     from s2s_zoo.workflows.infer import infer
@@ -53,8 +55,16 @@ def command(
     )
     if as_json:
         options.print_json({"outputs": results})
-        return
+    else:
+        _tell(results)
+    return FAILED if any("error" in result for result in results) else 0
+
+
+def _tell(results: Sequence[Mapping[str, Any]]) -> None:
     for result in results:
+        if "error" in result:
+            click.echo(f"Error: {result['error']}", err=True)
+            continue
         click.echo(f"{result['input']}\t{result['output']}")
         for text in result.get("n_best", [])[1:]:
             click.echo(f"\t{text['text']}")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.plan import Batch, Plan
 from s2s_zoo.errors import UserError
 from s2s_zoo.losses.base import Objective
@@ -173,9 +174,10 @@ class Task(abc.ABC):
         del assets
         return self
 
-    @abc.abstractmethod
     def read(self, data: str, split: str) -> Sequence[Any]:
         """The examples of a split of a corpus by name or path; each has a `name`."""
+        examples: Sequence[Any] = KINDS.get(self.kind).for_task(self).read(data, split)
+        return examples
 
     @abc.abstractmethod
     def amount(self, examples: Sequence[Any]) -> str:
@@ -352,14 +354,8 @@ class Task(abc.ABC):
                 raise UserError(result.error)
         return [result.output for result in results]
 
-    def lines(self, result: Mapping[str, Any]) -> list[str]:
-        """A result of `infer` as people read it."""
-        others = result.get("n_best", [])[1:]
-        shown = [f"\t{other['text']}" for other in others]
-        return [f"{result['input']}\t{result['output']}", *shown]
-
     def write(self, results: Sequence[Mapping[str, Any]], path: Path) -> None:
-        """Write what `infer` found to a file: one output a line."""
+        """Write what `infer` found: an output a line, an empty one for an error."""
         text = "".join(f"{result.get('output', '')}\n" for result in results)
         path.write_text(text, encoding="utf-8")
 

@@ -9,7 +9,6 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.data.augmentation import AudioAugmentation
-from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.manifests import Utterance, is_features
 from s2s_zoo.data.precomputed import FEATURE_RATE
 from s2s_zoo.data.speech import SpeechBatches
@@ -93,9 +92,6 @@ class SpeechToText(Task):
     def decode(self, tokens: NDArray[np.int32]) -> str:
         """The text of token ids; ids below 0 are padding."""
         return "".join(self.alphabet[t] for t in tokens if t >= 0)
-
-    def read(self, data: str, split: str) -> list[Utterance]:
-        return KINDS.get(self.kind).for_task(self).read(data, split)
 
     def amount(self, examples: Sequence[Utterance]) -> str:
         return f"{sum(u.seconds for u in examples) / 3600:.2f} h"

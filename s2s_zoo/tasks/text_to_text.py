@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import Pair, PairSequence, PairView
 from s2s_zoo.data.sentencepiece_model import Kind
@@ -170,9 +169,6 @@ class TextToText(Task):
         if self.tokenizers is None:
             raise UserError("The model has no tokenizer yet: train it")
         return self.tokenizers
-
-    def read(self, data: str, split: str) -> Sequence[Pair]:
-        return KINDS.get(self.kind).for_task(self).read(data, split)
 
     def amount(self, examples: Sequence[Pair]) -> str:
         both = (self.fitted.source.size, self.fitted.target.size)

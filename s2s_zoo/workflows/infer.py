@@ -27,10 +27,14 @@ def infer(
         output: file for one output a line.
         search: changes of the search, such as "beam=8,n_best=4".
         compiled: compile searches, `Seq2Seq.compile_search`.
-        plot: PNG of what the model makes of the first input.
+        plot: PNG of what the model makes of the first input that can be read.
+
+    Returns:
+        For each input its `input` and `output`, with what the task says besides, or
+        the `error` that kept it from being read.
 
     Raises:
-        UserError: no run, no input, or an input that cannot be read.
+        UserError: no run, or no input.
     """
     if not inputs:
         raise UserError("Nothing to do: name at least one input, or --input FILE")
@@ -39,9 +43,10 @@ def infer(
         model.compile_search()
     task = task_of(model)
     results = task.infer(model, inputs, search)
-    if plot is not None:
+    read = [result["input"] for result in results if "error" not in result]
+    if plot is not None and read:
         with writing(Path(plot)):
-            example = task.as_example(inputs[0])
+            example = task.as_example(read[0])
             task.picture(model, example, Path(plot), search)
     if output is not None:
         with writing(Path(output)):

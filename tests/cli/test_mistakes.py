@@ -1,11 +1,14 @@
 """A user's mistake ends in one clear message, before anything long starts."""
 
 import errno
+import json
 import shutil
 
+import numpy as np
 import pytest
 import soundfile
 
+from s2s_zoo.data.audio import write_wav
 from tests.cli.conftest import read_json, settings_options
 
 
@@ -148,9 +151,17 @@ def test_an_impossible_transcript_is_left_out_by_name(zoo, corpus, tmp_path):
 def test_infer_names_what_it_cannot_read(zoo, trained, tmp_path):
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF")
-    code, _, err = zoo("infer", trained, broken)
+    good = tmp_path / "good.wav"
+    write_wav(good, np.zeros(4000, "float32"), 16000)
+    code, out, err = zoo("infer", trained, good, broken, good)
     assert code == 1
     assert str(broken) in err
+    assert [line.split("\t")[0] for line in out.splitlines()] == [str(good)] * 2
+    code, out, _ = zoo("infer", trained, good, broken, "--json")
+    assert code == 1
+    first, second = json.loads(out)["outputs"]
+    assert "output" in first
+    assert str(broken) in second["error"]
     code, _, err = zoo("infer", trained)
     assert code == 1
     assert "--input" in err

@@ -3,15 +3,20 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
 from s2s_zoo.catalog import Recipe
+from s2s_zoo.data.corpora.base import Corpus
+from s2s_zoo.data.kinds.base import Kind, Match
 from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.data.report import Report
+from s2s_zoo.errors import UserError
 from s2s_zoo.optimizers.schedules import Constant
 from s2s_zoo.tasks.base import Task, Unit
 from s2s_zoo.tasks.runner import Result, Runner
@@ -33,9 +38,56 @@ class Example:
         return all(np.array_equal(one, two) for one, two in pairs)
 
 
-def generated(make: Callable[[np.random.Generator], Any], split: str) -> list[Example]:
-    rng = np.random.default_rng(list(split.encode()))
-    return [Example(f"{split}:{i}", *make(rng)) for i in range(SIZES[split])]
+@dataclass(frozen=True)
+class Generated(Kind[list[Example]]):
+    """Examples that nobody stores: there are only corpora of them."""
+
+    name: ClassVar[str] = "arrays"
+    prefix: ClassVar[str] = "arrays"
+    preset: ClassVar[str] = "images"
+    accepted: ClassVar[str] = "corpora alone"
+
+    def match(self, files: Sequence[Path]) -> Match:
+        return Match.NONE
+
+    def part(self, directory: Path, stem: str) -> None:
+        return None
+
+    def lone(self, path: Path) -> None:
+        return None
+
+    def join(self, parts: list[list[Example]]) -> list[Example]:
+        return list(chain.from_iterable(parts))
+
+    def take(self, examples: list[Example], rows: np.ndarray) -> list[Example]:
+        return [examples[row] for row in rows]
+
+    def check(self, data: str, preset: Any, progress: Any = None) -> Report:
+        raise UserError("There is nothing to check")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratedCorpus(Corpus):
+    """Examples drawn by a function of random numbers; each split has its own."""
+
+    make: Callable[[np.random.Generator], Any]
+    summary: str = "made up"
+    licence: str = "none"
+    languages: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ("train", "validation", "test")
+    kind: str = "arrays"
+    made_locally: bool = True
+
+    def found_in(self, directory: Path) -> bool:
+        return False
+
+    def prepare(self, directory: Path | None = None, progress: bool = True) -> Path:
+        return Path()
+
+    def read(self, split: str, directory: Path) -> list[Example]:
+        rng = np.random.default_rng(list(split.encode()))
+        count = SIZES[split]
+        return [Example(f"{split}:{i}", *self.make(rng)) for i in range(count)]
 
 
 @dataclass(frozen=True)
@@ -73,8 +125,9 @@ class ArrayBatches:
 class ArrayTask(Task):
     """The common half of tasks whose examples are arrays in memory."""
 
-    unit = Unit("entries", "entries_per_second", " entries/s")
-    evaluation_budget = 640.0
+    kind: ClassVar[str] = "arrays"
+    unit: ClassVar[Unit] = Unit("entries", "entries_per_second", " entries/s")
+    evaluation_budget: ClassVar[float] = 640.0
 
     def amount(self, examples: Sequence[Any]) -> str:
         return f"{len(examples)} examples"

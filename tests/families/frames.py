@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.catalog import Preset, register_preset
+from s2s_zoo.catalog import Preset
 from s2s_zoo.decoders.base import Decoder
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.features.tokens import TokenFeatures
@@ -20,7 +20,6 @@ from s2s_zoo.layers.masking import sequence_mask
 from s2s_zoo.layers.recurrent import Recurrence
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.metrics.bootstrap import Pooled
-from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Hypothesis, Search, integer
 from s2s_zoo.tasks.base import Outcome
 from s2s_zoo.tasks.runner import Result
@@ -30,7 +29,7 @@ from tests.families.examples import (
     ArrayRunner,
     ArrayTask,
     Example,
-    generated,
+    GeneratedCorpus,
     recipe,
 )
 
@@ -166,9 +165,6 @@ class Ramps(ArrayTask):
     def offers(self, budget):
         return {"features": {"vocabulary_size": HEIGHTS + len(LENGTHS)}}
 
-    def read(self, data: str, split: str) -> list[Example]:
-        return generated(ramp, split)
-
     def batches(self, examples, training=False, seed=0):
         return ArrayBatches(examples, forced=True, seed=seed)
 
@@ -202,18 +198,16 @@ def ramp(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return source, values[:, None].astype("float32")
 
 
-preset = register_preset(
-    Preset(
-        name="frames",
-        summary="frames and stops",
-        paper="none",
-        expect="none",
-        parameters=8834,
-        task=Ramps(),
-        features=partial(TokenFeatures, width=8),
-        encoder=partial(RecurrentEncoder, units=24, layers=1, cell="gru"),
-        decoder=partial(FrameDecoder, units=32),
-        recipe=recipe(batch=64, epochs=30),
-    )
+preset = Preset(
+    name="frames",
+    summary="frames and stops",
+    paper="none",
+    expect="none",
+    parameters=8834,
+    task=Ramps(),
+    features=partial(TokenFeatures, width=8),
+    encoder=partial(RecurrentEncoder, units=24, layers=1, cell="gru"),
+    decoder=partial(FrameDecoder, units=32),
+    recipe=recipe(batch=64, epochs=30),
 )
-TASKS.register(Ramps.name, Ramps, __file__)
+corpus = GeneratedCorpus(name="ramps", make=ramp)

@@ -9,19 +9,24 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.catalog import Preset, register_preset
+from s2s_zoo.catalog import Preset
 from s2s_zoo.decoders.base import Decoder
 from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.features.base import Features
 from s2s_zoo.layers.masking import sequence_mask
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.metrics.bootstrap import Pooled
-from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Hypothesis, Search
 from s2s_zoo.tasks.base import Outcome
 from s2s_zoo.tasks.runner import Result
 from s2s_zoo.typing import EncoderOutput
-from tests.families.examples import ArrayRunner, ArrayTask, Example, generated, recipe
+from tests.families.examples import (
+    ArrayRunner,
+    ArrayTask,
+    Example,
+    GeneratedCorpus,
+    recipe,
+)
 
 SIZE, LABELS = 8, ("rows", "columns", "diagonal")
 registered = keras.saving.register_keras_serializable("tests")
@@ -144,9 +149,6 @@ class ImageLabels(ArrayTask):
     def offers(self, budget):
         return {"decoder": {"classes": len(LABELS)}}
 
-    def read(self, data: str, split: str) -> list[Example]:
-        return generated(bars, split)
-
     def runner(self, model, search):
         return LabelRunner(model, search, self)
 
@@ -166,18 +168,16 @@ def bars(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(image, 0, 255).astype("uint8")[None], np.array([label], "int32")
 
 
-preset = register_preset(
-    Preset(
-        name="images",
-        summary="two convolutions",
-        paper="none",
-        expect="none",
-        parameters=899,
-        task=ImageLabels(),
-        features=partial(Pixels),
-        encoder=partial(TwoConvolutions, filters=8),
-        decoder=partial(Classifier),
-        recipe=recipe(batch=32, epochs=16),
-    )
+preset = Preset(
+    name="images",
+    summary="two convolutions",
+    paper="none",
+    expect="none",
+    parameters=899,
+    task=ImageLabels(),
+    features=partial(Pixels),
+    encoder=partial(TwoConvolutions, filters=8),
+    decoder=partial(Classifier),
+    recipe=recipe(batch=32, epochs=16),
 )
-TASKS.register(ImageLabels.name, ImageLabels, __file__)
+corpus = GeneratedCorpus(name="bars", make=bars)

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.catalog import Preset, register_preset
+from s2s_zoo.catalog import Preset
 from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
 from s2s_zoo.decoders.base import Decoder, TokenDecoder
 from s2s_zoo.decoders.ctc import CTCDecoder
@@ -23,7 +23,6 @@ from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.metrics.bootstrap import Pooled
-from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.base import Outcome
@@ -34,7 +33,7 @@ from tests.families.examples import (
     ArrayRunner,
     ArrayTask,
     Example,
-    generated,
+    GeneratedCorpus,
     recipe,
 )
 
@@ -137,9 +136,6 @@ class FramesToTokens(ArrayTask):
     def offers(self, budget):
         return {"decoder": {"vocabulary_size": VOCABULARY}}
 
-    def read(self, data: str, split: str) -> list[Example]:
-        return generated(frames, split)
-
     def batches(self, examples, training=False, seed=0):
         return ArrayBatches(examples, fill=PAD, forced=True, seed=seed)
 
@@ -162,31 +158,29 @@ def frames(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return source.astype("float32"), np.array([*tokens, END], "int32")
 
 
-preset = register_preset(
-    Preset(
-        name="joint",
-        summary="CTC and attention",
-        paper="none",
-        expect="none",
-        parameters=0,
-        task=FramesToTokens(),
-        features=partial(GivenFrames, width=VOCABULARY),
-        encoder=partial(
-            RecurrentEncoder, units=24, layers=1, bidirectional_layers=1, cell="gru"
+preset = Preset(
+    name="joint",
+    summary="CTC and attention",
+    paper="none",
+    expect="none",
+    parameters=0,
+    task=FramesToTokens(),
+    features=partial(GivenFrames, width=VOCABULARY),
+    encoder=partial(
+        RecurrentEncoder, units=24, layers=1, bidirectional_layers=1, cell="gru"
+    ),
+    decoder=partial(
+        JointDecoder,
+        ctc=partial(CTCDecoder),
+        main=partial(
+            AttentionRNNDecoder,
+            width=16,
+            units=32,
+            layers=1,
+            cell="gru",
+            attention="luong",
         ),
-        decoder=partial(
-            JointDecoder,
-            ctc=partial(CTCDecoder),
-            main=partial(
-                AttentionRNNDecoder,
-                width=16,
-                units=32,
-                layers=1,
-                cell="gru",
-                attention="luong",
-            ),
-        ),
-        recipe=recipe(batch=256, epochs=30),
-    )
+    ),
+    recipe=recipe(batch=256, epochs=30),
 )
-TASKS.register(FramesToTokens.name, FramesToTokens, __file__)
+corpus = GeneratedCorpus(name="frames", make=frames)

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.catalog import Preset, register_preset
+from s2s_zoo.catalog import Preset
 from s2s_zoo.data.plan import Batch, Bucket
 from s2s_zoo.decoders.base import Decoder
 from s2s_zoo.encoders.base import Encoder
@@ -24,7 +24,6 @@ from s2s_zoo.layers.recurrent import Recurrence
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.metrics.bootstrap import Pooled
-from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Hypothesis, Search
 from s2s_zoo.tasks.base import Outcome
 from s2s_zoo.tasks.runner import Result
@@ -34,7 +33,7 @@ from tests.families.examples import (
     ArrayRunner,
     ArrayTask,
     Example,
-    generated,
+    GeneratedCorpus,
     recipe,
 )
 
@@ -170,9 +169,6 @@ class Beats(ArrayTask):
         streams = {"streams": round(budget) // WINDOW}
         return {"features": size, "decoder": size, "encoder": streams}
 
-    def read(self, data: str, split: str) -> list[Example]:
-        return generated(beats, split)
-
     def batches(self, examples, training=False, seed=0):
         return StreamBatches(examples) if training else ArrayBatches(examples)
 
@@ -198,18 +194,16 @@ def beats(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     return text[:-1], text[1:]
 
 
-preset = register_preset(
-    Preset(
-        name="streams",
-        summary="a state carried on",
-        paper="none",
-        expect="none",
-        parameters=0,
-        task=Beats(),
-        features=partial(TokenFeatures, width=8),
-        encoder=partial(StreamEncoder, units=24),
-        decoder=partial(NextToken),
-        recipe=recipe(batch=32 * WINDOW, epochs=3),
-    )
+preset = Preset(
+    name="streams",
+    summary="a state carried on",
+    paper="none",
+    expect="none",
+    parameters=0,
+    task=Beats(),
+    features=partial(TokenFeatures, width=8),
+    encoder=partial(StreamEncoder, units=24),
+    decoder=partial(NextToken),
+    recipe=recipe(batch=32 * WINDOW, epochs=3),
 )
-TASKS.register(Beats.name, Beats, __file__)
+corpus = GeneratedCorpus(name="beats", make=beats)

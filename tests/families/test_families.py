@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from keras import ops
 
+from s2s_zoo.data.corpora import CORPORA
+from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS, TASKS
 from s2s_zoo.workflows.compare import compare
@@ -20,6 +22,7 @@ from s2s_zoo.workflows.export import export
 from s2s_zoo.workflows.infer import infer
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
+from tests.families.examples import Generated
 
 LEARNED = {
     "images": ("accuracy", 0.95),
@@ -36,17 +39,18 @@ PRECISIONS = ("float32", "mixed_float16")
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    """The families, known while this module's tests run."""
-    known = [(r, dict(r._entries), dict(r._origins)) for r in (PRESETS, TASKS)]
-    PRESETS.names(), TASKS.names()
+    """The families, known while tests of this module run."""
+    added = {KINDS: {"arrays": Generated()}, CORPORA: {}, PRESETS: {}, TASKS: {}}
     for name in LEARNED:
         module = importlib.import_module(f"tests.families.{name}")
-        task = module.preset.task
-        PRESETS.register(name, module.preset, module.__file__)
-        TASKS.register(task.name, type(task), module.__file__)
-    yield
-    for registry, entries, origins in known:
-        registry._entries, registry._origins = entries, origins
+        added[CORPORA][module.corpus.name] = module.corpus
+        added[PRESETS][name] = module.preset
+        added[TASKS][module.preset.task.name] = type(module.preset.task)
+    with pytest.MonkeyPatch.context() as patch:
+        for registry, things in added.items():
+            registry.names()
+            patch.setattr(registry, "_entries", registry._entries | things)
+        yield
 
 
 @pytest.fixture(scope="module", params=LEARNED)

@@ -29,7 +29,7 @@ SETTINGS = {
     "encoder.rnn_units": 8,
     "encoder.projection": 8,
     "task.buckets": 1,
-    "recipe.batch_seconds": 4.0,
+    "recipe.batch": 4.0,
     "recipe.epochs": 9,
 }
 
@@ -208,7 +208,7 @@ def zoo(limit, *arguments):
 
 
 def options(corpus, run):
-    settings = ("recipe.batch_seconds=4", *TINY)
+    settings = ("recipe.batch=4", *TINY)
     return (
         *("train", "deepspeech2-small", "--data", corpus, "--run-dir", run),
         *("--max-steps", 4, "--epochs", 9),

@@ -22,7 +22,7 @@ from tests.speech_corpus import TINY, write_corpus
 from tests.text_corpus import SMALL
 
 PRESETS.names()
-SPEECH = dict(map(parse_setting, TINY)) | {"recipe.batch_seconds": 8.0}
+SPEECH = dict(map(parse_setting, TINY)) | {"recipe.batch": 8.0}
 
 
 class Notes(Reporter):

@@ -246,7 +246,7 @@ def test_out_of_memory_names_the_setting(corpus, tmp_path, monkeypatch, message)
         raise RuntimeError(message)
 
     monkeypatch.setattr(Seq2Seq, "train_on_batch", fail)
-    with pytest.raises(UserError, match=r"recipe\.batch_seconds"):
+    with pytest.raises(UserError, match=r"recipe\.batch "):
         run_training(corpus, tmp_path / "run")
 
 
