@@ -3,6 +3,7 @@
 `Seq2Seq.from_preset("deepspeech2-small")` is a model; `s2s-zoo train` trains it.
 """
 
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,3 +49,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)
+
+
+if "keras" in sys.modules:
+    # Whoever has Keras may load a saved model next, which looks the class up by name.
+    import_module("s2s_zoo.models.seq2seq")

@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import h5py
 import keras
@@ -21,7 +21,6 @@ import keras
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.carry import Carry
 from s2s_zoo.models.assets import read_assets, write_assets
-from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import describe, make, make_of, refusing
 from s2s_zoo.registry import PRESETS, TASKS
 from s2s_zoo.version import __version__
@@ -37,16 +36,16 @@ HDF5_BASE, HDF5_OF_WEIGHT = 16 << 10, 4 << 10
 H5_ERRORS = (OSError, ValueError, KeyError, RuntimeError)
 OPTIONAL = "augmentation"
 
+ModelT = TypeVar("ModelT", bound=keras.Model)
 
-def save_preset(model: Seq2Seq, directory: Path) -> None:
-    """Write `model` to `directory`, which is made if absent."""
+
+def save_preset(model: keras.Model, directory: Path) -> None:
+    """Write a `Seq2Seq` to `directory`, which is made if absent."""
     directory.mkdir(parents=True, exist_ok=True)
-    parts = {name: getattr(model, name) for name in Seq2Seq.PARTS}
-    described = {n: describe(part) for n, part in parts.items() if part is not None}
-    features = {"features": described.pop("features")}
+    described = describe_model(model)
+    task, features = described.pop("task"), described.pop("features")
     _write_json(directory / "config.json", described)
-    _write_json(directory / "preprocessor.json", features)
-    task = {"task": model.task.name, **model.task.settings()}
+    _write_json(directory / "preprocessor.json", {"features": features})
     _write_json(directory / "task.json", task)
     write_assets(directory / ASSETS, model.task.assets())
     metadata = {
@@ -59,9 +58,19 @@ def save_preset(model: Seq2Seq, directory: Path) -> None:
     _save_weights(model, directory / WEIGHTS)
 
 
+def describe_model(model: keras.Model) -> dict[str, Any]:
+    """The parts and the task of a `Seq2Seq` as plain data, by name."""
+    parts = {name: getattr(model, name) for name in model.PARTS}
+    described = {n: describe(part) for n, part in parts.items() if part is not None}
+    return described | {"task": {"task": model.task.name, **model.task.settings()}}
+
+
 def load_preset(
-    directory: Path, load_weights: bool | None = None, **overrides: dict[str, Any]
-) -> Seq2Seq:
+    kind: type[ModelT],
+    directory: Path,
+    load_weights: bool | None = None,
+    **overrides: dict[str, Any],
+) -> ModelT:
     """The model `save_preset` wrote; see `Seq2Seq.from_preset`."""
     if not (directory / "config.json").is_file():
         raise UserError(
@@ -69,13 +78,15 @@ def load_preset(
             f"{PRESETS.unknown(str(directory))}"
         )
     check_format(directory, read_json(directory / "metadata.json"))
-    parts = _read_parts(directory, overrides)
-    task = _load_task(directory)
+    parts = _read_parts(kind, directory, overrides)
+    path = directory / "task.json"
+    task = make_task(read_json(path), str(path))
+    task = task.with_assets(read_assets(directory / ASSETS))
     weights = directory / WEIGHTS
     if load_weights is False or not (load_weights or weights.is_file()):
-        return _assemble(directory, task, parts)
-    _check_weights_file(weights, _count_parameters(directory, task, parts))
-    model = _assemble(directory, task, parts)
+        return assemble(kind, task, parts, str(directory))
+    _check_weights_file(weights, _count_parameters(kind, task, parts, str(directory)))
+    model = assemble(kind, task, parts, str(directory))
     _load_weights(model, weights)
     return model
 
@@ -96,16 +107,16 @@ def check_format(directory: Path, described: dict[str, Any]) -> None:
 
 
 def _read_parts(
-    directory: Path, overrides: dict[str, dict[str, Any]]
+    kind: type[ModelT], directory: Path, overrides: dict[str, dict[str, Any]]
 ) -> dict[str, dict[str, Any]]:
     config = read_json(directory / "config.json")
     config.update(read_json(directory / "preprocessor.json"))
-    unknown = sorted((set(config) | set(overrides)) - set(Seq2Seq.PARTS))
+    unknown = sorted((set(config) | set(overrides)) - set(kind.PARTS))
     if unknown:
         raise UserError(
-            f"{directory}: parts are {', '.join(Seq2Seq.PARTS)}. Received: {unknown}"
+            f"{directory}: parts are {', '.join(kind.PARTS)}. Received: {unknown}"
         )
-    for name in [*config, *(n for n in Seq2Seq.PARTS if n != OPTIONAL)]:
+    for name in [*config, *(n for n in kind.PARTS if n != OPTIONAL)]:
         if not isinstance(config.get(name), dict):
             raise UserError(
                 f"{directory}: {name!r} is an object naming a part and its arguments. "
@@ -115,7 +126,7 @@ def _read_parts(
 
 
 def _count_parameters(
-    directory: Path, task: Any, parts: dict[str, dict[str, Any]]
+    kind: type[ModelT], task: Any, parts: dict[str, dict[str, Any]], where: str
 ) -> int:
     """Numbers the file will hold, without making room for them.
 
@@ -125,13 +136,13 @@ def _count_parameters(
 
     def count() -> int:
         with keras.StatelessScope(initialize_variables=False):
-            return stored_numbers(_assemble(directory, task, parts))
+            return stored_numbers(assemble(kind, task, parts, where))
 
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(count).result()
 
 
-def stored_numbers(model: Seq2Seq) -> int:
+def stored_numbers(model: keras.Model) -> int:
     """Numbers of the file of weights: all but what trainings carry along."""
     layers = model._flatten_layers(include_self=False)
     carried = {id(v) for la in layers if isinstance(la, Carry) for v in la.variables}
@@ -139,29 +150,40 @@ def stored_numbers(model: Seq2Seq) -> int:
     return sum(math.prod(weight.shape) for weight in kept)
 
 
-def _assemble(directory: Path, task: Any, parts: dict[str, dict[str, Any]]) -> Seq2Seq:
-    made: dict[str, Any] = {
-        name: make(Seq2Seq.PARTS[name], part, f"{directory}: {name!r}")
+def assemble(
+    kind: type[ModelT], task: Any, parts: dict[str, dict[str, Any]], where: str
+) -> ModelT:
+    """The built model whose parts are described so.
+
+    Raises:
+        UserError: begins with `where` and names what does not describe a part, or
+            parts that do not fit each other.
+    """
+    made = {
+        name: make(kind.PARTS[name], part, f"{where}: {name!r}")
         for name, part in parts.items()
     }
-    model = Seq2Seq(task, **made)
-    with refusing(str(directory), TypeError):
+    model = kind(task, **made)
+    with refusing(where, TypeError):
         model.build()
     return model
 
 
-def _load_task(directory: Path) -> Any:
-    path = directory / "task.json"
-    described = read_json(path)
-    name = str(described.pop("task", None))
+def make_task(described: dict[str, Any], where: str) -> Any:
+    """The task that is described so, without its assets.
+
+    Raises:
+        UserError: no registered task, or settings it does not take.
+    """
+    name = str(described.get("task"))
     if name not in TASKS:
         known = ", ".join(TASKS.names())
-        raise UserError(f"{path}: 'task' is one of {known}. Received: {name}")
-    task = make_of(TASKS.get(name), described, str(path))
-    return task.with_assets(read_assets(directory / ASSETS))
+        raise UserError(f"{where}: 'task' is one of {known}. Received: {name}")
+    settings = {key: value for key, value in described.items() if key != "task"}
+    return make_of(TASKS.get(name), settings, where)
 
 
-def _save_weights(model: Seq2Seq, path: Path) -> None:
+def _save_weights(model: keras.Model, path: Path) -> None:
     partial = path.with_name(f"partial.{os.getpid()}.weights.h5")
     optimizer = getattr(model, "optimizer", None)
     model.optimizer = None
@@ -174,7 +196,7 @@ def _save_weights(model: Seq2Seq, path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def weights_room(model: Seq2Seq) -> int:
+def weights_room(model: keras.Model) -> int:
     """Bytes that the weights take in HDF5, names and groups included, at most."""
     return 4 * model.count_params() + HDF5_BASE + HDF5_OF_WEIGHT * len(model.weights)
 
@@ -186,7 +208,7 @@ def _reserve(path: Path, size: int) -> None:
             os.posix_fallocate(file.fileno(), 0, size)
 
 
-def _load_weights(model: Seq2Seq, path: Path) -> None:
+def _load_weights(model: keras.Model, path: Path) -> None:
     try:
         model.load_weights(path)
     except H5_ERRORS as error:
@@ -261,7 +283,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def copy_weights(model: Seq2Seq, directory: Path) -> None:
+def copy_weights(model: keras.Model, directory: Path) -> None:
     """Load the weights of a preset directory of the same architecture into `model`."""
     _check_weights_file(directory / WEIGHTS, stored_numbers(model))
     _load_weights(model, directory / WEIGHTS)

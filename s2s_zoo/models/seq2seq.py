@@ -13,6 +13,14 @@ from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.features.base import Augmentation, Features
 from s2s_zoo.layers.base import ZooLayer, given
 from s2s_zoo.losses.base import Objective
+from s2s_zoo.models.assets import read_assets, write_assets
+from s2s_zoo.models.saving import (
+    assemble,
+    describe_model,
+    load_preset,
+    make_task,
+    save_preset,
+)
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.loop import Loop, while_loop
@@ -41,7 +49,11 @@ class Purpose(Protocol):
     def assets(self) -> Mapping[str, bytes]:
         """Files beside the model, by name."""
 
+    def with_assets(self, assets: Mapping[str, bytes]) -> Self:
+        """The same with the files that `assets` gave."""
 
+
+@keras.saving.register_keras_serializable("s2s_zoo")
 class Seq2Seq(keras.Model):
     """A sequence-to-sequence model: *source → features → encoder → decoder*.
 
@@ -241,14 +253,33 @@ class Seq2Seq(keras.Model):
             UserError: neither a name nor a directory, a damaged directory, or
                 weights that are required and absent.
         """
-        from s2s_zoo.models.saving import load_preset
-
         if str(preset) in PRESETS and not Path(preset).is_dir():
             return PRESETS.get(str(preset)).build(load_weights, **overrides)
-        return load_preset(Path(preset), load_weights, **overrides)
+        return load_preset(cls, Path(preset), load_weights, **overrides)
 
     def save_to_preset(self, directory: str | Path) -> None:
         """Write weights, parts and task as plain data, without optimizer state."""
-        from s2s_zoo.models.saving import save_preset
-
         save_preset(self, Path(directory))
+
+    def get_config(self) -> dict[str, Any]:
+        """Parts and task as plain data; `save` keeps what the task learned beside."""
+        return {"name": self.name, **describe_model(self)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        config = dict(config)
+        name, task = config.pop("name"), config.pop("task")
+        model = assemble(cls, make_task(task, "task"), config, "The configuration")
+        model.name = name
+        return model
+
+    def get_build_config(self) -> None:
+        """Nothing: `from_config` builds."""
+
+    def save_assets(self, directory: str) -> None:
+        """Write the files of the task, as `keras.Model.save` asks for them."""
+        write_assets(Path(directory), self.task.assets())
+
+    def load_assets(self, directory: str) -> None:
+        """Read what `save_assets` wrote."""
+        self.task = self.task.with_assets(read_assets(Path(directory)))
