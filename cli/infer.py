@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ import click
 
 from . import FAILED, options
 
+STDIN = "-"
+
 
 @click.command("infer")
 @click.argument("paths", nargs=-1, metavar="[RUN] [INPUT]...")
 @click.option(
     "--input",
     "listing",
-    type=click.Path(exists=True, dir_okay=False),
-    help="Text file with one input a line.",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    help="Text file with one input a line; - for standard input.",
 )
 @click.option("--output", type=click.Path(dir_okay=False), help="File for the outputs.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="PNG of the first.")
@@ -44,7 +47,7 @@ def command(
     run = paths[0] if first_is_run else None
     inputs = list(paths[1:] if first_is_run else paths)
     if listing:
-        inputs += _read_lines(Path(listing))
+        inputs += _read_lines(listing)
     results = infer(
         run=run,
         inputs=inputs,
@@ -81,9 +84,13 @@ def _refuse_missing(text: str) -> None:
         raise UserError(f"{text} does not exist: expected a run directory or an input")
 
 
-def _read_lines(listing: Path) -> list[str]:
-    """The lines of a UTF-8 file, each ended by a line feed and nothing else."""
-    from s2s_zoo.data.utf8 import read_utf8
+def _read_lines(listing: str) -> list[str]:
+    """The lines of UTF-8, each ended by a line feed and nothing else."""
+    from s2s_zoo.data.utf8 import decode_utf8, read_utf8
 
-    lines = read_utf8(listing).split("\n")
+    if listing == STDIN:
+        text = decode_utf8(sys.stdin.buffer.read(), "standard input")
+    else:
+        text = read_utf8(Path(listing))
+    lines = text.split("\n")
     return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

@@ -18,15 +18,20 @@ def read_utf8(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    return decode_utf8(data, str(path))
+
+
+def decode_utf8(data: bytes, where: str) -> str:
+    """As `read_utf8`, of bytes that messages call `where`."""
     if b"\n" not in data:
         data = data.replace(b"\r", b"\n")
     if (nul := data.find(b"\0")) >= 0:
-        raise UserError(f"{path}:{_line_of(data, nul)}: NUL byte; want UTF-8 text")
+        raise UserError(f"{where}:{_line_of(data, nul)}: NUL byte; want UTF-8 text")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = _line_of(data, error.start)
-        raise UserError(f"{path}:{line}: not UTF-8: {error.reason}") from error
+        raise UserError(f"{where}:{line}: not UTF-8: {error.reason}") from error
 
 
 def numbered_lines(path: Path, text: str) -> Iterator[tuple[str, str]]:

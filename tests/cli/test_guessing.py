@@ -1,5 +1,6 @@
 """What the command line makes of names and files that it is not told about."""
 
+import io
 import json
 import shutil
 
@@ -71,6 +72,34 @@ def test_lines_of_a_file_stay_aligned(zoo, translator, tmp_path):
     code, _, err = zoo("infer", translator, "--input", listing)
     assert code == 1
     assert f"{listing}:2: not UTF-8" in err
+
+
+@pytest.fixture
+def typed(monkeypatch):
+    """Gives bytes to standard input."""
+
+    def give(content):
+        stream = io.TextIOWrapper(io.BytesIO(content), encoding="ascii")
+        monkeypatch.setattr("sys.stdin", stream)
+
+    return give
+
+
+def test_standard_input_is_a_file_of_inputs(zoo, translator, typed, tmp_path):
+    typed("a b\x0cc\r\n\näöü\n".encode())
+    code, out, err = zoo("infer", translator, "--input", "-", "--json")
+    assert code == 0, err
+    assert [x["input"] for x in read_json(out)["outputs"]] == ["a b\x0cc", "", "äöü"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"a\n\xff\n", "not UTF-8"), (b"a\nb\0\n", "NUL byte")]
+)
+def test_standard_input_that_is_no_text_is_named(zoo, typed, content, told):
+    typed(content)
+    code, _, err = zoo("infer", "--input", "-")
+    assert code == 1
+    assert f"standard input:2: {told}" in err
 
 
 @pytest.fixture
