@@ -6,6 +6,7 @@ performance evaluation" (ICASSP 2004), section 3; Koehn, "Statistical significan
 tests for machine translation evaluation" (EMNLP 2004), section 3.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -31,7 +32,7 @@ class Pooled:
 
     @classmethod
     def ratio(cls, numerators: ArrayLike, denominators: ArrayLike) -> Self:
-        """Sum over sum, such as errors per word; below 1 the divisor counts as 1.
+        """Sum over sum, such as errors per word; not a number where there are none.
 
         Args:
             numerators: (N,) of each example.
@@ -59,7 +60,8 @@ class Pooled:
     def resample(self, *, seed: int, samples: int = SAMPLES) -> NDArray[np.float64]:
         """(samples,) metrics of as many examples each, drawn with replacement.
 
-        The same seed draws the same examples, whatever the metric.
+        The same seed draws the same examples, whatever the metric. A ratio is not a
+        number in draws without a divisor.
 
         Raises:
             ValueError: there are no examples.
@@ -112,14 +114,14 @@ def score_all(measures: Mapping[str, Pooled], signature: str, *, seed: int) -> S
 
 
 def middle(values: NDArray[np.float64], level: float = LEVEL) -> tuple[float, float]:
-    """(low, high) between which the middle `level` of the values lies.
+    """(low, high) between which the middle `level` of the numbers among them lies.
 
     Raises:
         ValueError: `level` is outside 0 to 1.
     """
     if not 0 < level < 1:
         raise ValueError(f"level {level} is not between 0 and 1")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -141,4 +143,4 @@ def _columns(*columns: ArrayLike) -> NDArray[np.float64]:
 
 
 def _ratio(sums: NDArray[np.float64]) -> float:
-    return float(sums[0] / max(sums[1], 1.0))
+    return float(sums[0] / sums[1]) if sums[1] else math.nan

@@ -44,6 +44,7 @@ def paired_bootstrap(
 
     `(1 + k) / (1 + samples)` is the p value, where in k of the samples the difference
     is at least as far from the mean of all samples as the measured one is from zero.
+    Samples without reference words, say, say nothing and do not count.
 
     Args:
         first: metric of one system.
@@ -60,8 +61,9 @@ def paired_bootstrap(
     measured = second.value - first.value
     drawn = second.resample(seed=seed, samples=samples)
     drawn = drawn - first.resample(seed=seed, samples=samples)
+    drawn = drawn[np.isfinite(drawn)]
     by_chance = np.abs(drawn - drawn.mean()) >= abs(measured)
-    p_value = (1 + int(by_chance.sum())) / (1 + samples)
+    p_value = (1 + int(by_chance.sum())) / (1 + len(drawn))
     low, high = middle(drawn, level)
     return Difference(low, measured, high, p_value)
 

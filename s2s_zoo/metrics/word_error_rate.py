@@ -199,8 +199,10 @@ def error_measures(
     """`word_error_rate` and `character_error_rate` as sums over utterances.
 
     Raises:
-        ValueError: the two sequences differ in length.
+        ValueError: the two sequences differ in length, or no reference holds a word.
     """
+    if not any(map(str.strip, references)):
+        raise ValueError(f"no reference words in {len(references)} utterances")
     kinds = {"word_error_rate": word_errors, "character_error_rate": character_errors}
     pairs = list(zip(references, hypotheses, strict=True))
     return {

@@ -106,8 +106,8 @@ class SpeechToText(Task):
         """Set aside utterances too short, too long or with too few CTC frames.
 
         Raises:
-            UserError: transcripts hold characters outside the alphabet, or nothing
-                usable is left.
+            UserError: transcripts hold characters outside the alphabet or no words, or
+                nothing usable is left.
         """
         self._check_alphabet(examples, where)
         dropped: dict[str, list[str]] = {}
@@ -124,7 +124,16 @@ class SpeechToText(Task):
                 f"{where}: no usable utterance among {len(examples)}; dropped "
                 + "; ".join(f"{len(n)} {reason}" for reason, n in dropped.items())
             )
+        self._check_words(usable, where)
         return Selection(usable, dropped)
+
+    def _check_words(self, examples: Sequence[Utterance], where: str) -> None:
+        texts = (normalize_transcript(u.transcript, self.alphabet) for u in examples)
+        if not any(text.strip() for text in texts):
+            raise UserError(
+                f"{where}: no reference words in {len(examples)} utterances, so there "
+                "is nothing to learn from or to measure by; `s2s-zoo infer` needs none"
+            )
 
     def _check_alphabet(self, examples: Sequence[Utterance], where: str) -> None:
         texts = [normalize_transcript(u.transcript, self.alphabet) for u in examples]

@@ -211,6 +211,8 @@ class TextToText(Task):
         dropped: dict[str, list[str]] = {}
         if isinstance(examples, PairSequence) and examples.blank:
             dropped["with a blank side"] = examples.blank_names(examples.blank)
+        if not len(examples):
+            raise UserError(f"{where}: no pair with text on both sides")
         if not training:
             return Selection(examples, dropped)
         tokens = self.batches(examples).tokens

@@ -105,6 +105,38 @@ def test_characters_outside_the_alphabet_are_listed(zoo, corpus, tmp_path):
     assert "times" in err
 
 
+@pytest.fixture
+def without_words(corpus, tmp_path):
+    """A corpus whose validation and test have no transcripts."""
+    other = shutil.copytree(corpus, tmp_path / "without_words")
+    for split in ("validation", "test"):
+        names = sorted(path.name for path in other.glob(f"{split}_*.wav"))
+        rows = "".join(f"{name},\n" for name in names)
+        (other / f"{split}.csv").write_text(f"wav_filename,transcript\n{rows}")
+    return other
+
+
+def test_without_reference_words_no_metric_is_made_up(zoo, trained, without_words):
+    for verb in (("evaluate", trained), ("compare", trained, trained)):
+        code, out, err = zoo(*verb, "--data", without_words)
+        assert code == 1
+        assert out == ""
+        assert "no reference words in 3 utterances" in err
+        assert "s2s-zoo infer" in err
+
+
+def test_a_validation_without_reference_words_is_refused_before_training(
+    zoo, without_words, tmp_path
+):
+    code, _, err = zoo(
+        *("train", "deepspeech2-small", "--data", without_words),
+        *("--run-dir", tmp_path / "run", *settings_options()),
+    )
+    assert code == 1
+    assert "validation: no reference words in 4 utterances" in " ".join(err.split())
+    assert not (tmp_path / "run").exists()
+
+
 def test_damaged_audio_is_left_out_by_name(zoo, corpus, tmp_path):
     other = tmp_path / "corpus"
     shutil.copytree(corpus, other)

@@ -106,3 +106,11 @@ def test_unequal_line_counts_are_refused(zoo, tmp_path):
     assert code == 1
     assert "3" in err
     assert "2" in err
+
+
+def test_without_a_pair_no_metric_is_made_up(zoo, translator, tmp_path):
+    (tmp_path / "test.tsv").write_text("a b\t\n\tc d\n")
+    code, out, err = zoo("evaluate", translator, "--data", tmp_path)
+    assert code == 1
+    assert out == ""
+    assert "no pair with text on both sides" in err

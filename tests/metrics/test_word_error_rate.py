@@ -13,6 +13,7 @@ from s2s_zoo.metrics.word_error_rate import (
     character_error_rate,
     character_errors,
     count_errors,
+    error_measures,
     word_error_rate,
     word_errors,
 )
@@ -92,6 +93,25 @@ def test_counts_add_up_to_the_pooled_rate() -> None:
 @pytest.mark.parametrize(("hypothesis", "rate"), [("", 0.0), ("two words", 2.0)])
 def test_an_empty_reference_counts_as_one_word(hypothesis: str, rate: float) -> None:
     assert word_error_rate([""], [hypothesis]) == rate
+
+
+@pytest.mark.parametrize("hypothesis", ["", "two words"])
+def test_without_a_reference_word_nothing_is_measured(hypothesis: str) -> None:
+    with pytest.raises(ValueError, match="no reference words in 2 utterances"):
+        error_measures(["", " "], [hypothesis, ""])
+
+
+def test_draws_without_a_reference_word_do_not_count() -> None:
+    """Of two utterances one has words: a quarter of all draws holds none of them.
+
+    The others have four errors, in two words or in four.
+    """
+    measure = error_measures(["", "a b"], ["x y", "c d"])["word_error_rate"]
+    assert measure.value == 4 / 2
+    drawn = measure.resample(seed=0)
+    assert np.isnan(drawn).mean() == pytest.approx(1 / 4, abs=0.05)
+    assert set(drawn[~np.isnan(drawn)]) == {1.0, 2.0}
+    assert measure.interval(seed=0) == (1.0, 2.0)
 
 
 def test_inner_spaces_are_characters() -> None:
