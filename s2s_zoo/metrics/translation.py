@@ -17,7 +17,7 @@ from s2s_zoo.metrics.bootstrap import SAMPLES, Pooled, Scores, check_pairs, scor
 
 SEED = 12345
 """sacreBLEU's own: the draws are those of its bootstrap."""
-TOKENIZERS = ("13a", "intl", "zh", "char", "none")
+TOKENIZERS = ("13a", "intl", "ja-mecab", "ko-mecab", "zh", "char", "none")
 
 
 def translation_scores(
@@ -32,11 +32,12 @@ def translation_scores(
         hypotheses: translations; an empty one counts as nothing right.
         references: one for each.
         tokenize: sacreBLEU's tokenizer for BLEU: `13a`, `intl`, `zh` for Chinese,
-            `char` for scripts without spaces, `none` for text in tokens already.
+            `ja-mecab` for Japanese, `ko-mecab` for Korean, `char` for other scripts
+            without spaces, `none` for text in tokens already.
 
     Raises:
         ValueError: no hypotheses, or not as many references.
-        UserError: no such tokenizer.
+        UserError: no such tokenizer, or it is not installed.
     """
     measures = translation_measures(hypotheses, references, tokenize)
     return score_all(measures, translation_signature(tokenize), seed=SEED)
@@ -61,10 +62,35 @@ def translation_signature(tokenize: str = "13a") -> str:
     )
 
 
-def _metrics(tokenize: str) -> dict[str, BLEU | CHRF]:
+def is_installed(tokenize: str) -> bool:
+    """Whether sacreBLEU has what one of its tokenizers needs."""
+    try:
+        BLEU(tokenize=tokenize)
+    except (RuntimeError, AssertionError):  # no MeCab, or one with another dictionary
+        return False
+    return True
+
+
+def install_command(tokenize: str) -> str:
+    """What installs a tokenizer that needs a package of its own."""
+    return f"pip install 's2s-zoo[{tokenize.partition('-')[0]}]'"
+
+
+def check_tokenizer(tokenize: str) -> None:
+    """Refuse a tokenizer that BLEU cannot be computed with here.
+
+    Raises:
+        UserError: there is none of that name, or it is not installed.
+    """
     if tokenize not in TOKENIZERS:
         accepted = ", ".join(TOKENIZERS)
         raise UserError(f"The tokenizer is one of {accepted}. Received: {tokenize!r}")
+    if not is_installed(tokenize):
+        raise UserError(f"{tokenize} is not installed: {install_command(tokenize)}")
+
+
+def _metrics(tokenize: str) -> dict[str, BLEU | CHRF]:
+    check_tokenizer(tokenize)
     return {"bleu": BLEU(tokenize=tokenize, force=True), "chrf": CHRF()}
 
 

@@ -234,8 +234,9 @@ class Task(abc.ABC):
     def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
         """The metrics of outputs, by name."""
 
-    def signature(self, search: Search) -> str:
-        """How metrics are computed."""
+    def signature(self, search: Search, outcomes: Sequence[Outcome]) -> str:
+        """How the metrics of outputs that were searched for so are computed."""
+        del outcomes
         return search.signature
 
     def remarks(self, batches: Batches) -> str:
@@ -290,7 +291,7 @@ class Task(abc.ABC):
             Outcome(example.name, self.reference(example), outputs[i])
             for i, example in enumerate(examples)
         ]
-        signature = self.signature(runner.search)
+        signature = self.signature(runner.search, outcomes)
         return self._evaluated(outcomes, losses, signature, batches)
 
     def _evaluated(

@@ -211,7 +211,7 @@ class SpeechToText(Task):
         _, references, hypotheses = zip(*outcomes, strict=True)
         return error_measures(references, hypotheses)
 
-    def signature(self, search: Search) -> str:
+    def signature(self, search: Search, outcomes: Sequence[Outcome]) -> str:
         return f"{search.signature}|{MEASURED}"
 
     def infer(

@@ -17,6 +17,7 @@ from s2s_zoo.data.tokenizer_pair import TokenizerPair
 from s2s_zoo.errors import UserError
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.cross_entropy import CrossEntropy
+from s2s_zoo.metrics.bleu_tokenizer import AUTO, BleuTokenizer, bleu_tokenizer
 from s2s_zoo.metrics.bootstrap import Pooled
 from s2s_zoo.metrics.text import (
     METRICS,
@@ -25,6 +26,7 @@ from s2s_zoo.metrics.text import (
     text_measures,
     text_signature,
 )
+from s2s_zoo.metrics.translation import TOKENIZERS
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
@@ -59,6 +61,8 @@ class TextToText(Task):
         cut: sources are cut to so many tokens instead, 0 for never.
         buckets: static shapes the batches have at most.
         measure: "translation" (BLEU, chrF), "summary" (ROUGE) or "exact".
+        bleu_tokenizer: of sacreBLEU; "auto" for the one that it prescribes for the
+            target's language or, where that is no code, script.
         validation_beam: beam of validations in training.
         tokenizers: learned or given; None before training.
     """
@@ -85,6 +89,7 @@ class TextToText(Task):
     cut: int = 0
     buckets: int = 8
     measure: Measure = "translation"
+    bleu_tokenizer: str = AUTO
     validation_beam: int = 1
     tokenizers: TokenizerPair | None = field(
         default=None, repr=False, metadata={"setting": False}
@@ -94,6 +99,11 @@ class TextToText(Task):
         if self.measure not in METRICS:
             known = ", ".join(METRICS)
             raise UserError(f"task.measure is one of {known}. Received: {self.measure}")
+        if self.bleu_tokenizer not in (AUTO, *TOKENIZERS):
+            raise UserError(
+                f"task.bleu_tokenizer is one of {', '.join((AUTO, *TOKENIZERS))}. "
+                f"Received: {self.bleu_tokenizer}"
+            )
 
     @property
     def metric(self) -> str:
@@ -124,7 +134,7 @@ class TextToText(Task):
 
     def fit(self, examples: Sequence[Pair]) -> Self:
         """The task with tokenizers, which are learned unless a file is given."""
-        check_measure(self.measure)
+        check_measure(self.measure, self.bleu_tokenizer)
         found = self._learn(examples)
         for tokenizer in (found.source, found.target):
             if self.bpe_dropout and tokenizer.has_user_defined_pieces:
@@ -207,7 +217,7 @@ class TextToText(Task):
         Raises:
             UserError: nothing usable is left, or nothing to measure it with.
         """
-        check_measure(self.measure)
+        check_measure(self.measure, self.bleu_tokenizer)
         dropped: dict[str, list[str]] = {}
         if isinstance(examples, PairSequence) and examples.blank:
             dropped["with a blank side"] = examples.blank_names(examples.blank)
@@ -251,10 +261,19 @@ class TextToText(Task):
 
     def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
         _, references, written = zip(*outcomes, strict=True)
-        return text_measures(self.measure, written, references)
+        tokenizer = self._bleu_tokenizer(outcomes)
+        return text_measures(self.measure, written, references, tokenizer)
 
-    def signature(self, search: Search) -> str:
-        return f"{text_signature(self.measure)}|{search.signature}"
+    def signature(self, search: Search, outcomes: Sequence[Outcome]) -> str:
+        tokenizer = self._bleu_tokenizer(outcomes)
+        measured = text_signature(self.measure, tokenizer)
+        return f"{measured}|{search.signature}{tokenizer.remark}"
+
+    def _bleu_tokenizer(self, outcomes: Sequence[Outcome]) -> BleuTokenizer:
+        if self.measure != "translation":
+            return BleuTokenizer("none")
+        references = [outcome.reference for outcome in outcomes]
+        return bleu_tokenizer(self.bleu_tokenizer, self.target, references)
 
     def remarks(self, batches: Batches) -> str:
         assert isinstance(batches, TextBatches)

@@ -1,10 +1,15 @@
 """The verbs on text: train, evaluate, infer, compare, export."""
 
+import itertools
 import json
 
 import keras
 import pytest
+from sacrebleu.metrics.bleu import BLEU
+from sacrebleu.tokenizers import tokenizer_ja_mecab
 
+from s2s_zoo.registry import PRESETS
+from s2s_zoo.workflows.train import train
 from tests.cli.conftest import read_json
 
 
@@ -114,3 +119,63 @@ def test_without_a_pair_no_metric_is_made_up(zoo, translator, tmp_path):
     assert code == 1
     assert out == ""
     assert "no pair with text on both sides" in err
+
+
+@pytest.fixture(scope="module")
+def chinese(tmp_path_factory):
+    """A run and its corpus: names and what they are in Chinese, without spaces."""
+    directory = tmp_path_factory.mktemp("chinese")
+    signs = dict(zip("abcdefgh", "一二三四五六七八", strict=True))
+    sources = ["".join(s) for s in itertools.permutations("abcdefgh", 3)]
+    for split, lines in (("train", sources[:60]), ("test", sources[60:70])):
+        targets = ["".join(signs[letter] for letter in line) for line in lines]
+        (directory / f"{split}.en").write_text("\n".join(lines) + "\n")
+        (directory / f"{split}.zh").write_text("\n".join(targets) + "\n")
+    for ending in ("en", "zh"):
+        test = directory / f"test.{ending}"
+        (directory / f"validation.{ending}").write_bytes(test.read_bytes())
+    settings = {"task.target": "zh", "task.vocabulary": 20, "task.tokenizer": "char"}
+    widths = PRESETS.get("transformer_tiny").scaled().settings()
+    settings |= {
+        path: value
+        for path, value in widths.items()
+        if path.startswith(("features.", "encoder.", "decoder."))
+    }
+    settings |= {"recipe.max_steps": 2, "task.search.length_extra": 4}
+    run = directory / "run"
+    train(
+        preset="transformer-tiny", data=str(directory), run_dir=run, settings=settings
+    )
+    return run, directory
+
+
+def test_chinese_is_measured_with_its_tokenizer(zoo, chinese, tmp_path):
+    run, corpus = chinese
+    outputs = tmp_path / "outputs.tsv"
+    code, out, err = zoo("evaluate", run, "--outputs", outputs, "--json")
+    assert code == 0, err
+    found = read_json(out)
+    assert "|tok:zh|" in found["signature"]
+    rows = [line.split("\t") for line in outputs.read_text().split("\n")[1:-1]]
+    assert [row[1] for row in rows] == (corpus / "test.zh").read_text().splitlines()
+    expected = BLEU(tokenize="zh").corpus_score(
+        [row[2] for row in rows], [[row[1] for row in rows]]
+    )
+    assert found["metrics"]["bleu"] == pytest.approx(expected.score)
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "told"),
+    [("moses", "is one of auto, 13a, intl, ja-mecab"), ("ja-mecab", "s2s-zoo[ja]")],
+)
+def test_a_tokenizer_of_bleu_is_checked_before_training(
+    zoo, chinese, tmp_path, monkeypatch, tokenizer, told
+):
+    monkeypatch.setattr(tokenizer_ja_mecab, "MeCab", None)
+    code, _, err = zoo(
+        *("train", "transformer-tiny", "--data", chinese[1], "--set", "task.target=zh"),
+        *("--run-dir", tmp_path / "run", "--set", f"task.bleu_tokenizer={tokenizer}"),
+    )
+    assert code == 1
+    assert told in err
+    assert not (tmp_path / "run").exists()
