@@ -440,9 +440,11 @@ def main():
     options.backends = options.backends or ",".join(
         BACKENDS if options.train else BACKENDS[:1]
     )
+    if options.agree and not options.run:
+        parser.error("--agree needs --run and --input")
+    if options.run and not options.input:
+        parser.error("--run needs --input, the lines to translate")
     if options.agree:
-        if not (options.run and options.input):
-            parser.error("--agree needs --run and --input")
         agree(options)
         return
     of_mode = {
