@@ -72,22 +72,16 @@ def command(
         )
     if as_json:
         options.print_json(dataclasses.asdict(result))
+    elif not result.interrupted:
+        _tell(result)
+    if result.unwritten:
+        _tell_missing(result)
     if result.interrupted:
         parts = ["s2s-zoo", "train", preset, "--run-dir", result.run_dir, "--resume"]
         resume_command = shlex.join([*parts, "--backend", chosen])
         click.echo(f"Interrupted and saved. Go on with:\n  {resume_command}", err=True)
         return INTERRUPTED
-    if not as_json:
-        _tell(result)
-    if result.unwritten:
-        missing = "".join(f"\n  {what}" for what in result.unwritten)
-        click.echo(
-            f"Error: {result.run_dir} lacks{missing}\nMake room; --resume goes on from "
-            "the newest checkpoint there is.",
-            err=True,
-        )
-        return FAILED
-    return 0
+    return FAILED if result.unwritten else 0
 
 
 def _tell(result: Any) -> None:
@@ -102,6 +96,15 @@ def _tell(result: Any) -> None:
             f"Next: s2s-zoo evaluate, s2s-zoo infer INPUT, "
             f"s2s-zoo export --format savedmodel"
         )
+
+
+def _tell_missing(result: Any) -> None:
+    missing = "".join(f"\n  {what}" for what in result.unwritten)
+    click.echo(
+        f"Error: {result.run_dir} lacks{missing}\nMake room; --resume goes on from the "
+        "newest checkpoint there is.",
+        err=True,
+    )
 
 
 def _best_text(result: Any) -> str:

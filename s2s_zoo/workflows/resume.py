@@ -71,10 +71,10 @@ def _other_start(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[st
 
 
 def _same(one: str, other: str) -> bool:
-    """Whether two names of corpora or paths mean the same."""
-    if canonical(one) == canonical(other):
-        return True
-    return Path(one).exists() and Path(one).resolve() == Path(other).resolve()
+    """Whether two paths, or two names of corpora, mean the same."""
+    if Path(one).exists():
+        return Path(one).resolve() == Path(other).resolve()
+    return canonical(one) == canonical(other)
 
 
 def limits(recipe: Recipe, steps_per_epoch: int) -> tuple[int, str]:

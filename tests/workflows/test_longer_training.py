@@ -179,6 +179,13 @@ def test_moved_data_is_accepted_and_other_data_refused(corpus, run, tmp_path):
     assert json.loads((run / "run.json").read_text())["data"] == str(moved)
 
 
+def test_paths_that_differ_in_case_or_hyphens_are_other_data(corpus, run, tmp_path):
+    one, other = (shutil.copytree(corpus, tmp_path / name) for name in ("a-b", "A_b"))
+    assert go_on(run, data=str(one)).steps == 4
+    assert go_on(run, data=str(other)).steps == 4
+    assert json.loads((run / "run.json").read_text())["data"] == str(other)
+
+
 def test_a_resumed_run_without_a_checkpoint_starts_from_the_same_weights(
     corpus, ended, tmp_path
 ):
