@@ -1,9 +1,14 @@
 """Fixtures every test may use."""
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
+
+if importlib.util.find_spec("triton"):
+    # PyTorch for GPUs loads it late, and its LLVM aborts where TensorFlow's came first.
+    import triton  # noqa: F401
 
 TRAININGS = ("learning", "workflows")
 
