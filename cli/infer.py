@@ -1,8 +1,8 @@
 """`s2s-zoo infer`."""
 
 import os
-from collections.abc import Mapping, Sequence
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
