@@ -208,6 +208,6 @@ preset = Preset(
     features=partial(TokenFeatures, width=8),
     encoder=partial(RecurrentEncoder, units=24, layers=1, cell="gru"),
     decoder=partial(FrameDecoder, units=32),
-    recipe=recipe(batch=64, epochs=30),
+    recipe=recipe(batch=64, epochs=24),
 )
 corpus = GeneratedCorpus(name="ramps", make=ramp)

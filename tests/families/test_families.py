@@ -58,13 +58,43 @@ def family(request):
     return request.param
 
 
+class Stopping(Reporter):
+    """Sends the signal of Ctrl-C after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def stepped(self, report):
+        if report.step == self.step:
+            signal.raise_signal(signal.SIGINT)
+
+
 @pytest.fixture(scope="module", params=PRECISIONS)
-def run(request, family, tmp_path_factory):
-    """A finished training."""
-    directory = tmp_path_factory.mktemp(f"{family}_{request.param}") / "run"
+def runs(request, family, tmp_path_factory):
+    """A finished training, and the same after an interruption."""
+    directory = tmp_path_factory.mktemp(f"{family}_{request.param}")
+    whole, part = directory / "whole", directory / "part"
     settings = {"recipe.precision": request.param}
-    train(preset=family, run_dir=directory, settings=settings)
-    return directory
+    ended = train(preset=family, run_dir=whole, settings=settings)
+    stopped = train(
+        preset=family, run_dir=part, settings=settings, reporter=Stopping(5)
+    )
+    assert (stopped.interrupted, stopped.steps) == (True, 5)
+    resumed = train(preset=family, run_dir=part, resume=True)
+    assert (ended.interrupted, ended.steps) == (False, resumed.steps)
+    return whole, part
+
+
+@pytest.fixture
+def run(runs):
+    return runs[0]
+
+
+def test_resumes_in_the_same_bits(runs):
+    one, other = map(states, runs)
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(other[name], value)
 
 
 def test_learns_what_held_out_examples_ask(family, run):
@@ -104,37 +134,6 @@ def test_infers_and_writes(family, run, tmp_path):
 )
 def test_is_exported_and_compared(run):
     assert export(run=run).max_abs_difference < 1e-4
-
-
-class Stopping(Reporter):
-    """Sends the signal of Ctrl-C after a step."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def stepped(self, report):
-        if report.step == self.step:
-            signal.raise_signal(signal.SIGINT)
-
-
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_resumes_in_the_same_bits(family, precision, tmp_path):
-    settings = {"recipe.precision": precision, "recipe.max_steps": 11}
-    settings["recipe.validate_every"] = 4
-    whole = train(preset=family, run_dir=tmp_path / "whole", settings=settings)
-    part = train(
-        preset=family,
-        run_dir=tmp_path / "part",
-        settings=settings,
-        reporter=Stopping(5),
-    )
-    assert (part.interrupted, part.steps) == (True, 5)
-    resumed = train(preset=family, run_dir=tmp_path / "part", resume=True)
-    assert (resumed.steps, whole.steps) == (11, 11)
-    one, other = (states(tmp_path / name) for name in ("whole", "part"))
-    assert one.keys() == other.keys()
-    for name, value in one.items():
-        np.testing.assert_array_equal(other[name], value)
 
 
 def states(run):

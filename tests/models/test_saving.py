@@ -1,6 +1,7 @@
 """Preset directories: exact round trips and hostile content."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -12,12 +13,13 @@ import pytest
 from keras import ops
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.models.saving import JSON_LIMIT, WEIGHTS, copy_weights
+from s2s_zoo.models.saving import FORMAT, JSON_LIMIT, WEIGHTS, copy_weights
 from s2s_zoo.models.seq2seq import Seq2Seq
 from tests.gradients import compiled
 from tests.tiny import speech_batch, tiny_preset
 
 DATASET = "encoder/dense/vars/0"
+FORMATS = Path(__file__).parent / "formats"
 PLAIN = "s2s_zoo>AudioAugmentation"
 
 
@@ -66,6 +68,38 @@ def test_a_round_trip_gives_identical_outputs(model, saved):
     again = Seq2Seq.from_preset(saved)
     np.testing.assert_array_equal(logits(again), logits(model))
     assert again.task == model.task
+
+
+def pattern(shape):
+    return 0.1 * np.cos(np.arange(np.prod(shape))).reshape(shape)
+
+
+def fill(model):
+    """Give every weight numbers that can be told from its shape."""
+    for weight in model.weights:
+        if weight.dtype == "float32":
+            weight.assign(pattern(weight.shape))
+
+
+@pytest.mark.parametrize("number", range(1, FORMAT + 1))
+def test_every_format_that_was_released_is_loaded(number):
+    """The directories beside this file were written by `fill` and `save_to_preset`."""
+    model = Seq2Seq.from_preset(FORMATS / str(number), load_weights=True)
+    assert model.encoder.rnn_units == 3
+    for weight in model.trainable_weights:
+        found = ops.convert_to_numpy(weight)
+        np.testing.assert_allclose(found, pattern(found.shape), atol=1e-7)
+
+
+@pytest.mark.parametrize("written", [None, 0, FORMAT + 1, "1", [1]])
+def test_another_format_is_refused_in_one_sentence(directory, written):
+    metadata = directory / "metadata.json"
+    content = json.loads(metadata.read_text()) | {"format": written}
+    if written is None:
+        del content["format"]
+    metadata.write_text(json.dumps(content))
+    found = repr(written or 0)
+    refuse(directory, rf"is of format {re.escape(found)}; .* reads format {FORMAT}")
 
 
 def test_the_files_are_plain_data_under_their_documented_names(saved):
