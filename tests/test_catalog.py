@@ -292,3 +292,31 @@ def test_what_is_set_at_each_node():
     assert kinds["recipe.schedule"] == "PolynomialDecay"
     assert kinds["task"] == "TextToText"
     assert "augmentation" not in kinds
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "message"),
+    [
+        ("gnmt", {"decoder.attention": "foo"}, "^decoder: attention .*'foo'"),
+        ("deepspeech2_small", {"encoder.cell": "foo"}, "^encoder: cell .*'foo'"),
+        ("deepspeech2_small", {"features.window": "foo"}, "window.*'foo'"),
+        ("deepspeech2_small", {"encoder.strides": ((2, 2),)}, "^encoder: .*2, 1 and 2"),
+        ("gnmt", {"encoder.residual_from": 0}, "^gnmt: Layer 0 adds its input"),
+        ("transformer_tiny", {"task.objective.label_smoothing": 2.0}, "below 1.*2.0"),
+        ("deepspeech2_small", {"task.augmentation.gain_db": ()}, "gain_db is of type"),
+        (
+            "deepspeech2_small",
+            {"task.augmentation.noise_db": "x"},
+            "noise_db is of type",
+        ),
+    ],
+)
+def test_what_a_part_refuses_is_a_user_s_mistake(name, settings, message):
+    with pytest.raises(UserError, match=message):
+        PRESETS.get(name).scaled().with_settings(settings).build()
+
+
+def test_a_search_of_another_family_is_named():
+    model = SMALL.scaled().build()
+    with pytest.raises(UserError, match=r"Search: the keys are none. Received: beam"):
+        model.generate([], beam=8)
