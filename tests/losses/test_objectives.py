@@ -19,7 +19,7 @@ def scored(request):
     """An objective, a batch of several examples and one of none, and its output."""
     name = NAMES[request.param]
     task = PRESETS.get(name).scaled().task
-    inputs, target = task.random_batch(task.evaluation_budget / 30)[0]
+    inputs, target = task.random_batch(task.evaluation_budget / 5)[0]
     inputs, target = (
         {k: with_empty_row(v) for k, v in x.items()} for x in (inputs, target)
     )
