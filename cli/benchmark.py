@@ -33,9 +33,9 @@ def command(
     from rich.console import Console
     from rich.table import Table
 
-    from s2s_zoo.catalog import parse_setting
     from s2s_zoo.precision import POLICIES
     from s2s_zoo.registry import PRESETS
+    from s2s_zoo.settings import parse_setting
     from s2s_zoo.workflows.benchmark import benchmark
 
     from .console import ConsoleReporter

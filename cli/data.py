@@ -74,7 +74,7 @@ def check(
 ) -> int:
     """Find in PATH (or a corpus by name) what would hurt training PRESET."""
     options.start_backend(None)
-    from s2s_zoo.catalog import parse_setting
+    from s2s_zoo.settings import parse_setting
     from s2s_zoo.workflows.check_data import check_data
 
     from .console import counting

@@ -40,7 +40,7 @@ def _heading(preset: Any, varied: Any) -> Iterator[str]:
 
 def _body(preset: Any, varied: Any) -> Iterator[str]:
     """The settings node by node, each below what is set there."""
-    from s2s_zoo.catalog import shown_setting
+    from s2s_zoo.settings import shown_setting
 
     settings, kinds = preset.settings(), preset.kinds()
     known = settings | kinds
@@ -70,7 +70,7 @@ def _mark(known: Mapping[str, Any], path: str, value: Any) -> str:
 
 
 def _demo(preset: Any) -> Iterator[str]:
-    from s2s_zoo.catalog import shown_setting
+    from s2s_zoo.settings import shown_setting
 
     yield ""
     yield f"{PLAIN}# on the demo corpus"

@@ -49,7 +49,7 @@ def command(
 ) -> int:
     """Train PRESET; without --data on its demo corpus, made on this machine."""
     chosen = options.start_backend(backend)
-    from s2s_zoo.catalog import parse_setting
+    from s2s_zoo.settings import parse_setting
     from s2s_zoo.workflows.train import train
 
     from .console import ConsoleReporter

@@ -1,10 +1,5 @@
 """Presets and recipes: every number of a model and its training, as data."""
 
-import dataclasses
-import difflib
-import inspect
-import json
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,19 +7,23 @@ from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
     scaling_rule,
 )
-from s2s_zoo.parts import accepts, build, parameters, refusing, scaled, shown, tuples
+from s2s_zoo.parts import build, refusing, scaled
 from s2s_zoo.precision import policies
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.settings import (
+    children,
+    flatten,
+    kinds,
+    read_typed,
+    replaced,
+    unknown_path,
+)
 from s2s_zoo.tasks.base import Task
-
-HIDDEN = {"self", "name", "kwargs", "args", "learning_rate"}
-"""Arguments that are no settings; a recipe's learning rate is its schedule's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +73,7 @@ class Recipe:
     def __post_init__(self) -> None:
         policies(self.precision)
         try:
-            scaling_rule(_children(self.loss_scaling))
+            scaling_rule(children(self.loss_scaling))
         except ValueError as error:
             raise UserError(f"recipe.loss_scaling: {error}") from error
         self._check_numbers()
@@ -200,11 +199,11 @@ class Preset(Generic[TaskT]):
 
     def settings(self) -> dict[str, Any]:
         """Every number by its path, such as `encoder.rnn_layers`."""
-        return _flatten({n: getattr(self, n) for n in SETTABLE})
+        return flatten({n: getattr(self, n) for n in SETTABLE})
 
     def kinds(self) -> dict[str, str]:
         """What is set at each node of these paths, such as `recipe.optimizer`: Adam."""
-        return _kinds({n: getattr(self, n) for n in SETTABLE})
+        return kinds({n: getattr(self, n) for n in SETTABLE})
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
         """A copy with the values at these paths.
@@ -217,9 +216,9 @@ class Preset(Generic[TaskT]):
         preset = self
         for path, value in settings.items():
             if path not in known:
-                raise UserError(_unknown_path(path, list(known)))
-            value = _read_typed(value, known[path])
-            preset = _replace(preset, path.split("."), value, path)
+                raise UserError(unknown_path(path, list(known)))
+            value = read_typed(value, known[path])
+            preset = replaced(preset, path.split("."), value, path)
         return preset
 
     def scaled(self) -> Self:
@@ -247,159 +246,3 @@ def register_preset(preset: Preset[TaskT]) -> Preset[TaskT]:
 def list_presets() -> list[str]:
     """Names of all presets."""
     return PRESETS.names()
-
-
-class Typed(str):
-    """A value as typed on the command line, read as the type of its setting."""
-
-
-def parse_setting(text: str) -> tuple[str, Typed]:
-    """`path=value` as typed, or `path: value` as `show` prints it.
-
-    Raises:
-        UserError: it is neither.
-    """
-    found = re.fullmatch(r"([^=:]*)(?:=|: ?)(.*)", text, re.DOTALL)
-    if not found:
-        raise UserError(f"--set takes PATH=VALUE. Received: {text}")
-    path, value = found.groups()
-    return path.strip().replace("-", "_"), Typed(value)
-
-
-def shown_setting(value: Any) -> str:
-    """A value as `parse_setting` reads it: plain text where that is clear, or JSON."""
-    if isinstance(value, str) and _is_clear(value):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def _is_clear(text: str) -> bool:
-    """Whether one sees what it holds: no spaces at its ends, nothing unprintable."""
-    seen = bool(text) and text == text.strip() and text.isprintable()
-    return seen and not text.startswith('"')
-
-
-_PYTHON = {str(value): value for value in (True, False, None)}
-
-
-def _read_typed(value: Any, current: Any) -> Any:
-    """What was typed, in the type of a setting: text as it is, unless it is quoted."""
-    if not isinstance(value, Typed):
-        return value
-    if isinstance(current, str) and not value.startswith('"'):
-        return str(value)
-    if value.strip() in _PYTHON:
-        return _PYTHON[value.strip()]
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return str(value)
-
-
-def _children(node: Any) -> dict[str, Any]:
-    """What a node of the settings tree holds under which name."""
-    if isinstance(node, partial):
-        defaults = {n: p.default for n, p in _parameters(node).items()}
-        return {
-            name: value
-            for name, value in {**defaults, **node.keywords}.items()
-            if value is not inspect.Parameter.empty
-        }
-    if _is_node(node):
-        return {name: getattr(node, name) for name in _parameters(node)}
-    return node if isinstance(node, dict) else {}
-
-
-def _is_node(node: Any) -> bool:
-    """Whether a value is no setting but holds settings."""
-    is_dataclass = dataclasses.is_dataclass(node) and not isinstance(node, type)
-    return is_dataclass or isinstance(node, partial)
-
-
-def _parameters(node: Any) -> dict[str, inspect.Parameter]:
-    """What makes a node: of a dataclass, or of what a partial will call."""
-    function = node.func if isinstance(node, partial) else type(node)
-    if inspect.isclass(function) and (
-        issubclass(function, ZooLayer) or dataclasses.is_dataclass(function)
-    ):
-        return parameters(function)
-    known = dict(inspect.signature(function).parameters)
-    return {n: p for n, p in known.items() if n not in HIDDEN}
-
-
-def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, node in tree.items():
-        children = _children(node)
-        if children or _is_node(node):
-            flat.update(_flatten(children, f"{prefix}{name}."))
-        else:
-            flat[prefix + name] = node
-    return flat
-
-
-def _kinds(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, node in tree.items():
-        if _is_node(node):
-            kind = node.func if isinstance(node, partial) else type(node)
-            found[prefix + name] = kind.__name__
-            found.update(_kinds(_children(node), f"{prefix}{name}."))
-    return found
-
-
-def _replace(node: Any, path: list[str], value: Any, full: str) -> Any:
-    """A copy of a node with another value at a path, which messages call `full`."""
-    name, *rest = path
-    child = _children(node)[name]
-    if rest:
-        new = _replace(child, rest, value, full)
-    else:
-        new = _checked(_annotation(node, name), child, value, full)
-    if isinstance(node, dict):
-        return {**node, name: new}
-    if isinstance(node, partial):
-        return partial(node.func, *node.args, **{**node.keywords, name: new})
-    with refusing(full):
-        return dataclasses.replace(node, **{name: new})
-
-
-def _annotation(node: Any, name: str) -> Any:
-    """The declared type of a setting; Any where none is declared."""
-    if isinstance(node, dict) or name not in (known := _parameters(node)):
-        return Any
-    declared = known[name].annotation
-    return Any if declared is inspect.Parameter.empty else declared
-
-
-def _checked(annotation: Any, current: Any, value: Any, path: str) -> Any:
-    """`value` in the type `annotation`, in that of `current` where any is declared."""
-    if annotation is Any:
-        return _like(current, value, path)
-    if not accepts(annotation, value):
-        like = f"{shown(annotation)}, like {current!r}"
-        raise UserError(f"{path} is of type {like}. Received: {value!r}")
-    if isinstance(current, float) and type(value) is int:
-        return float(value)
-    return tuples(value)
-
-
-def _like(current: Any, value: Any, path: str) -> Any:
-    """`value` in the type of `current`."""
-    if isinstance(current, float) and type(value) is int:
-        return float(value)
-    if isinstance(current, (list, tuple)) and isinstance(value, (list, tuple)):
-        return tuples(value)
-    if current is None or (
-        isinstance(value, type(current))
-        and (isinstance(value, bool) == isinstance(current, bool))
-    ):
-        return value
-    kind = type(current).__name__
-    raise UserError(f"{path} is of type {kind}, like {current!r}. Received: {value!r}")
-
-
-def _unknown_path(path: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(path, known, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(close)}?" if close else ""
-    return f"No setting {path!r}.{hint} All: {', '.join(known)}"

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_zoo.catalog import Recipe, parse_setting, shown_setting
+from s2s_zoo.catalog import Recipe
 from s2s_zoo.errors import UserError
 from s2s_zoo.optimizers.schedules import PolynomialDecay
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.settings import parse_setting, shown_setting
 
 SMALL = PRESETS.get("deepspeech2_small")
 CHANGED = {

@@ -36,7 +36,7 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(corpus, tmp_path_factory):
     """A run directory and what `train --json` printed for it."""
-    from s2s_zoo.catalog import parse_setting
+    from s2s_zoo.settings import parse_setting
     from s2s_zoo.workflows.train import train
 
     run = tmp_path_factory.mktemp("runs") / "tiny"

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from s2s_zoo.catalog import parse_setting
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.settings import parse_setting
 from tests.cli.conftest import read_json
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from s2s_zoo.catalog import parse_setting
 from s2s_zoo.data.kinds.pairs import Pairs
 from s2s_zoo.data.kinds.utterances import Utterances
 from s2s_zoo.errors import UserError
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.settings import parse_setting
 from s2s_zoo.workflows.compare import compare
 from s2s_zoo.workflows.evaluate import evaluate
 from s2s_zoo.workflows.reporting import Reporter
