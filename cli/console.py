@@ -149,5 +149,6 @@ def _rows(outline: TrainingOutline) -> list[tuple[str, str]]:
             "batches",
             f"{', '.join(outline.shapes)}; {outline.padding_share:.0%} padding",
         ),
+        ("expect", outline.expect),
         ("goes to", str(outline.run_dir)),
     ]

@@ -25,6 +25,7 @@ L2 = 5e-4
 DEMO = {"recipe.batch": 16.0, "recipe.epochs": 3}
 DEMO_OF_SMALL = {
     **DEMO,
+    "recipe.precision": "auto",
     "task.augmentation.speed": 0.1,
     "encoder.dropout": 0.0,
     "recipe.schedule.initial_learning_rate": 7e-4,

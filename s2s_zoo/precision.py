@@ -1,5 +1,6 @@
 """Dtype policies by name, and penalties on weights that stay in float32."""
 
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +11,11 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.typing import Tensor
 
 POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
+AUTO = "auto"
+"""mixed_bfloat16 where the processor computes in it, and float32 elsewhere."""
+
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+GAINS_FROM_BFLOAT16 = ("tensorflow", "torch")
 PARTS = ("encoder", "decoder")
 
 
@@ -17,23 +23,48 @@ def policies(precision: str) -> dict[str, str]:
     """The dtype policy of each part of a model.
 
     Args:
-        precision: a policy for all parts, or `part=policy` pairs with commas between
-            them, such as "encoder=mixed_float16,decoder=float32"; a part left out is
-            float32. Features are float32 always.
+        precision: a policy for all parts, `AUTO`, or `part=policy` pairs with commas
+            between them, such as "encoder=mixed_float16,decoder=float32"; a part left
+            out is float32. Features are float32 always.
 
     Raises:
         UserError: no such policy or part.
     """
+    if precision == AUTO:
+        precision = "mixed_bfloat16" if computes_in_bfloat16() else "float32"
     if precision in POLICIES:
         return dict.fromkeys(PARTS, precision)
     pairs = [pair.strip().partition("=")[::2] for pair in precision.split(",")]
     if not all(part in PARTS and policy in POLICIES for part, policy in pairs):
         raise UserError(
-            f"precision is one of {', '.join(POLICIES)}, or pairs of a part "
+            f"precision is one of {', '.join((*POLICIES, AUTO))}, or pairs of a part "
             f"({', '.join(PARTS)}) and one of them, such as "
             f"encoder=mixed_float16,decoder=float32. Received: {precision}"
         )
     return {**dict.fromkeys(PARTS, "float32"), **dict(pairs)}
+
+
+def described(precision: str) -> str:
+    """A precision in words; of `AUTO`, what it comes to on this machine."""
+    if precision != AUTO:
+        return precision
+    return f"{policies(AUTO)['encoder']}, chosen for this machine"
+
+
+def computes_in_bfloat16() -> bool:
+    """Whether bfloat16 makes this processor faster under the backend that runs.
+
+    It has instructions for it, and the backend uses them; only Linux tells.
+    """
+    if keras.backend.backend() not in GAINS_FROM_BFLOAT16:
+        return False
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    lines = (line.partition(":") for line in text.splitlines())
+    named = (value for key, _, value in lines if key.strip() in ("flags", "Features"))
+    return bool(BFLOAT16_FLAGS & set(next(named, "").split()))
 
 
 def uses_float16(precision: str) -> bool:

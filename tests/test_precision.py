@@ -6,7 +6,13 @@ import pytest
 from keras import ops
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.precision import Float32Regularizer, l2_penalty, policies, uses_float16
+from s2s_zoo.precision import (
+    Float32Regularizer,
+    described,
+    l2_penalty,
+    policies,
+    uses_float16,
+)
 from s2s_zoo.registry import PRESETS
 
 PENALTY = 1e-5
@@ -119,3 +125,30 @@ def test_every_penalty_of_every_preset_is_float32(name):
     variables = [v for layer in layers for v in layer.weights]
     found = [v.regularizer for v in variables if v.regularizer is not None]
     assert all(isinstance(r, Float32Regularizer) for r in found)
+
+
+@pytest.mark.parametrize(
+    ("processor", "policy"),
+    [
+        ("flags\t\t: fpu sse2 avx512f avx512_bf16\n", "mixed_bfloat16"),
+        ("processor : 0\nFeatures : fp asimd bf16 i8mm\n", "mixed_bfloat16"),
+        ("flags\t\t: fpu sse2 avx512f\nbugs : avx512_bf16\n", "float32"),
+        ("", "float32"),
+    ],
+)
+def test_auto_is_what_the_processor_computes_in(monkeypatch, processor, policy):
+    monkeypatch.setattr("pathlib.Path.read_text", lambda self, **_: processor)
+    if keras.backend.backend() == "jax":  # slower in bfloat16 on processors
+        policy = "float32"
+    assert policies("auto") == {"encoder": policy, "decoder": policy}
+    assert described("auto") == f"{policy}, chosen for this machine"
+    assert not uses_float16("auto")
+
+
+def test_auto_is_float32_where_nobody_tells(monkeypatch):
+    def fail(self, **_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr("pathlib.Path.read_text", fail)
+    assert policies("auto")["encoder"] == "float32"
+    assert described("mixed_float16") == "mixed_float16"

@@ -24,6 +24,7 @@ class TrainingOutline:
         shapes: static shapes of the batches.
         padding_share: share of a batch that is padding.
         precision: dtype policy.
+        expect: what the preset reached elsewhere, and in how long.
         backend: Keras backend.
         speed_unit: of units per second, as shown.
         resumed_at: step a resumed training goes on from, 0 for a new one.
@@ -40,6 +41,7 @@ class TrainingOutline:
     shapes: list[str]
     padding_share: float
     precision: str
+    expect: str
     backend: str
     speed_unit: str
     resumed_at: int

@@ -18,7 +18,7 @@ from s2s_zoo.models.saving import ASSETS
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.models.transfer import copy_all_weights, copy_fitting_weights
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
-from s2s_zoo.precision import uses_float16
+from s2s_zoo.precision import described, uses_float16
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.base import Selection
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
@@ -207,7 +207,8 @@ def _outline(loop: TrainingLoop, training: Sequence[Any]) -> TrainingOutline:
         steps_per_epoch=len(loop.plan),
         shapes=[f"{b.rows} x {b.size}" for b in loop.plan.buckets],
         padding_share=loop.plan.padding_share(),
-        precision=loop.preset.recipe.precision,
+        precision=described(loop.preset.recipe.precision),
+        expect=loop.preset.expect,
         backend=keras.backend.backend(),
         speed_unit=loop.preset.task.unit.shown,
         resumed_at=0,

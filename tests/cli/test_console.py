@@ -21,6 +21,7 @@ OUTLINE = TrainingOutline(
     shapes=["4 x 64000"],
     padding_share=0.07,
     precision="float32",
+    expect="WER under 10 %",
     backend="jax",
     speed_unit="x real time",
     resumed_at=0,
