@@ -95,7 +95,6 @@ def trainer(name, precision, seconds):
 
     from s2s_zoo.optimizers.loss_scaling import AutomaticLossScaleOptimizer
     from s2s_zoo.registry import PRESETS
-    from s2s_zoo.workflows.train import compile_model
 
     policy, _, algorithm = precision.partition("+")
     use_tf32(policy == TF32)
@@ -103,7 +102,7 @@ def trainer(name, precision, seconds):
     preset = PRESETS.get(name).with_settings({"recipe.precision": policy})
     keras.utils.set_random_seed(0)
     model = preset.build()
-    compile_model(model, preset, updates=1000)
+    preset.compile(model, updates=1000)
     if algorithm:
         optimizer = AutomaticLossScaleOptimizer(model.optimizer, algorithm)
         optimizer.build(model.trainable_variables)

@@ -68,10 +68,9 @@ def zoo_model(preset):
 
 
 def zoo_trainer(preset):
-    from s2s_zoo.workflows.train import compile_model
 
     model, found = zoo_model(preset)
-    compile_model(model, found, updates=1000)
+    found.compile(model, updates=1000)
 
     def step(batch):
         inputs = {k: v for k, v in batch.items() if k != "target_lengths"}

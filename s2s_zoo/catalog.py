@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
+from s2s_zoo import distribution
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
     scaling_rule,
 )
 from s2s_zoo.parts import build, refusing, scaled
-from s2s_zoo.precision import policies
+from s2s_zoo.precision import policies, uses_float16
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.settings import (
     children,
@@ -77,6 +79,19 @@ class Recipe:
         except ValueError as error:
             raise UserError(f"recipe.loss_scaling: {error}") from error
         self._check_numbers()
+
+    @property
+    def follows_length(self) -> bool:
+        """Whether the schedule decays over the whole training, however long that is."""
+        return not self.schedule.keywords.get("decay_steps", 1)
+
+    def rates(self, updates: int) -> Any:
+        """The learning rate as a function of the updates of a training of so many."""
+        if not self.follows_length:
+            return self.schedule()
+        settings = self.schedule.keywords
+        held = max(settings.get("begin", 0), settings.get("warmup", 0))
+        return self.schedule(decay_steps=max(1, updates - held))
 
     def _check_numbers(self) -> None:
         positive = ["epochs", "batch", "devices", "accumulate"]
@@ -184,6 +199,29 @@ class Preset(Generic[TaskT]):
         with refusing(self.name):
             model.build()
         return model
+
+    def compile(self, model: Seq2Seq, updates: int) -> None:
+        """Give a model the optimizer and the schedule of the recipe.
+
+        Args:
+            model: built.
+            updates: of the whole training; a schedule without `decay_steps` takes as
+                many.
+
+        Raises:
+            UserError: the optimizer or the schedule refuses a number.
+        """
+        recipe = self.recipe
+        with refusing("recipe.optimizer, recipe.schedule"):
+            optimizer = recipe.optimizer(learning_rate=recipe.rates(updates))
+        if recipe.accumulate > 1:
+            optimizer = GradientAccumulation(optimizer, recipe.accumulate)
+        if uses_float16(recipe.precision):
+            optimizer = recipe.loss_scaling(optimizer)
+        optimizer.build(model.trainable_variables)
+        if distribution.replicated():
+            distribution.sum_gradients_first(optimizer)
+        model.compile(optimizer=optimizer, auto_scale_loss=False)
 
     def parts(self) -> dict[str, partial[Any]]:
         """The partials of the model's parts by name, those there are."""

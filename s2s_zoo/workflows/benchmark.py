@@ -12,7 +12,6 @@ from s2s_zoo.catalog import Preset
 from s2s_zoo.precision import POLICIES, policies
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.reporting import Reporter
-from s2s_zoo.workflows.train import compile_model
 
 WARM_UP = 2
 HOPELESS = 20.0
@@ -91,7 +90,7 @@ def _warm(preset: Preset[Any], precision: str, batch: tuple[Any, Any]) -> _Conte
     preset = preset.with_settings({"recipe.precision": precision})
     keras.utils.set_random_seed(preset.recipe.seed)
     model = preset.build()
-    compile_model(model, preset, updates=1000)
+    preset.compile(model, updates=1000)
     contestant = _Contestant(lambda: model.train_on_batch(*batch, return_dict=True))
     for _ in range(WARM_UP):
         contestant.take_step()

@@ -1,34 +1,24 @@
 """Train a preset."""
 
-import math
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from s2s_zoo import distribution
 from s2s_zoo.catalog import Preset, Recipe
-from s2s_zoo.checkpoints import TrainingState, load_latest
+from s2s_zoo.checkpoints import load_latest
 from s2s_zoo.errors import UserError, writing
-from s2s_zoo.models.assets import read_assets, write_assets
-from s2s_zoo.models.saving import ASSETS
+from s2s_zoo.models.assets import write_assets
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.models.transfer import copy_all_weights, copy_fitting_weights
-from s2s_zoo.optimizers.accumulation import GradientAccumulation
-from s2s_zoo.precision import described, uses_float16
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.tasks.base import Selection
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
+from s2s_zoo.workflows.preparation import prepare, updates_of
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
 from s2s_zoo.workflows.resume import limits, renewed
 from s2s_zoo.workflows.run_directory import RunDirectory, new_run
-from s2s_zoo.workflows.sources import AudioRoot, open_data
+from s2s_zoo.workflows.sources import AudioRoot
 from s2s_zoo.workflows.training_loop import TrainingLoop
-
-_SPLITS = ("train", "validation")
 
 
 def train(
@@ -92,7 +82,7 @@ def train(
         )
     with run.held(), distribution.devices(chosen.recipe.devices):
         start = _preset_directory(request["init_from"])
-        loop, outline = _prepare(chosen, request, run, start, reporter)
+        loop, outline = prepare(chosen, request, run, start, reporter)
         if before is not None:
             outline = _restore(loop, outline, request["data"], reporter)
             _tell_length(loop, before.recipe, reporter)
@@ -150,139 +140,6 @@ def _resolve(request: dict[str, Any], preset: str) -> Preset[Any]:
     return found
 
 
-def _prepare(
-    preset: Preset[Any],
-    request: dict[str, Any],
-    run: RunDirectory,
-    start: Path | None,
-    reporter: Reporter,
-) -> tuple[TrainingLoop, TrainingOutline]:
-    data = request["data"] or preset.task.demo_corpus
-    source = open_data(preset.task, data, request["audio_root"])
-    examples = {split: source.read_split(split) for split in _SPLITS}
-    keras.utils.set_random_seed(preset.recipe.seed)
-    own = read_assets(run.assets)
-    assets = own or read_assets((start or run.preset) / ASSETS)
-    if start and assets and not own:
-        reporter.note(f"{', '.join(sorted(assets))}: taken from {start}")
-    task = preset.task
-    task = task.with_assets(assets) if assets else task.fit(examples["train"])
-    preset = replace(preset, task=task)
-    model = preset.build()
-    selections = [
-        _select(preset, model, found, f"{data}, {split}", reporter)
-        for split, found in examples.items()
-    ]
-    training, validation = (selection.usable for selection in selections)
-    batches = preset.task.batches(training, training=True, seed=preset.recipe.seed)
-    plan = batches.plan(preset.recipe.batch * preset.recipe.devices, shuffle=True)
-    steps, _ = limits(preset.recipe, len(plan))
-    compile_model(model, preset, _updates(steps, len(plan), preset.recipe.accumulate))
-    worst = -math.inf if task.higher_is_better else math.inf
-    loop = TrainingLoop(
-        model=model,
-        preset=preset,
-        run=run,
-        batches=batches,
-        plan=plan,
-        validation=validation,
-        steps=steps,
-        state=TrainingState(plan=plan.identity, best_value=worst, kept_value=worst),
-        reporter=reporter,
-        dropped=_count_dropped(selections),
-    )
-    return loop, _outline(loop, training)
-
-
-def _outline(loop: TrainingLoop, training: Sequence[Any]) -> TrainingOutline:
-    variables = loop.model.trainable_variables
-    return TrainingOutline(
-        preset=loop.preset.name,
-        run_dir=loop.run.path,
-        parameters=sum(math.prod(v.shape) for v in variables),
-        examples=len(training),
-        amount=loop.preset.task.amount(training),
-        validation_examples=len(loop.validation),
-        steps=loop.steps,
-        steps_per_epoch=len(loop.plan),
-        shapes=[f"{b.rows} x {b.size}" for b in loop.plan.buckets],
-        padding_share=loop.plan.padding_share(),
-        precision=described(loop.preset.recipe.precision),
-        expect=loop.preset.expect,
-        backend=keras.backend.backend(),
-        speed_unit=loop.preset.task.unit.shown,
-        resumed_at=0,
-    )
-
-
-def _select(
-    preset: Preset[Any],
-    model: Seq2Seq,
-    found: Sequence[Any],
-    where: str,
-    reporter: Reporter,
-) -> Selection:
-    """The examples that can be used; tells which cannot, and why."""
-    selection: Selection = preset.task.select(model, found, where)
-    for reason, names in selection.dropped.items():
-        shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        reporter.note(f"{where}: {len(names)} examples {reason} left out: {shown}")
-    return selection
-
-
-def _count_dropped(selections: Sequence[Selection]) -> dict[str, int]:
-    """Examples left out of all splits, by reason."""
-    counts: Counter[str] = Counter()
-    for selection in selections:
-        counts.update({reason: len(n) for reason, n in selection.dropped.items()})
-    return dict(counts)
-
-
-def _updates(steps: int, steps_per_epoch: int, accumulate: int) -> int:
-    """Updates of a training; the last of an epoch may have fewer batches."""
-    epochs, rest = divmod(steps, steps_per_epoch)
-    return epochs * -(-steps_per_epoch // accumulate) + -(-rest // accumulate)
-
-
-def compile_model(model: Seq2Seq, preset: Preset[Any], updates: int) -> None:
-    """Give the model the optimizer and schedule of its recipe.
-
-    Args:
-        model: built.
-        preset: its recipe is read.
-        updates: of the whole training; a schedule without `decay_steps` takes as many.
-
-    Raises:
-        UserError: the optimizer or the schedule refuses a number.
-    """
-    recipe = preset.recipe
-    try:
-        optimizer = recipe.optimizer(learning_rate=_schedule(recipe, updates))
-    except ValueError as error:
-        raise UserError(f"recipe.optimizer, recipe.schedule: {error}") from error
-    if recipe.accumulate > 1:
-        optimizer = GradientAccumulation(optimizer, recipe.accumulate)
-    if uses_float16(recipe.precision):
-        optimizer = recipe.loss_scaling(optimizer)
-    optimizer.build(model.trainable_variables)
-    if distribution.replicated():
-        distribution.sum_gradients_first(optimizer)
-    model.compile(optimizer=optimizer, auto_scale_loss=False)
-
-
-def _follows_length(recipe: Recipe) -> bool:
-    """Whether the schedule decays over the whole training, however long that is."""
-    return not recipe.schedule.keywords.get("decay_steps", 1)
-
-
-def _schedule(recipe: Recipe, updates: int) -> Any:
-    if not _follows_length(recipe):
-        return recipe.schedule()
-    settings = recipe.schedule.keywords
-    held = max(settings.get("begin", 0), settings.get("warmup", 0))
-    return recipe.schedule(decay_steps=max(1, updates - held))
-
-
 def _restore(
     loop: TrainingLoop, outline: TrainingOutline, data: str | None, reporter: Reporter
 ) -> TrainingOutline:
@@ -331,12 +188,12 @@ def _tell_length(loop: TrainingLoop, before: Recipe, reporter: Reporter) -> None
 
 def _rate(loop: TrainingLoop, recipe: Recipe, steps: int) -> float:
     """The learning rate of the next update, in a training of that many steps."""
-    updates = _updates(steps, len(loop.plan), recipe.accumulate)
-    return float(_schedule(recipe, updates)(loop.model.optimizer.iterations))
+    updates = updates_of(steps, len(loop.plan), recipe.accumulate)
+    return float(recipe.rates(updates)(loop.model.optimizer.iterations))
 
 
 def _rates_text(recipe: Recipe, old: float, new: float) -> str:
-    if _follows_length(recipe):
+    if recipe.follows_length:
         return (
             f"The schedule ends with the training: the learning rate is now {new:.3g} "
             f"instead of {old:.3g}, and the result not that of a training that was "

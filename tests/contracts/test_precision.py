@@ -13,7 +13,6 @@ from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
 from s2s_zoo.layers.positions import LearnedPositions
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.workflows.train import compile_model
 from tests.tiny import batch_of, topologies
 
 NAMES = list_presets()
@@ -63,7 +62,7 @@ def test_every_layer_computes_where_it_should(name, policy):
 @pytest.mark.parametrize("policy", POLICIES)
 def test_every_variable_is_a_float32_master(name, policy):
     preset, model = built(name, policy)
-    compile_model(model, preset, updates=1)
+    preset.compile(model, updates=1)
     for variable in [*model.trainable_variables, *model.optimizer.variables]:
         whole = variable.dtype.startswith(("int", "uint"))
         assert whole or variable.dtype == "float32", variable.path
@@ -73,7 +72,7 @@ def test_every_variable_is_a_float32_master(name, policy):
 def test_what_is_summed_over_time_or_classes_is_float32(name, monkeypatch):
     """States of loops (recurrence, CTC), softmaxes and batch statistics."""
     preset, model = built(name, "mixed_bfloat16")
-    compile_model(model, preset, updates=1)
+    preset.compile(model, updates=1)
     seen = {"scan": [], "softmax": [], "log_softmax": [], "moments": []}
     scan, moments = ops.scan, MaskedBatchNormalization._moments
 

@@ -14,7 +14,6 @@ from keras import ops
 from s2s_zoo.catalog import Preset, list_presets
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS, canonical
-from s2s_zoo.workflows.train import compile_model
 from tests.gradients import compiled
 from tests.tiny import batch_of
 
@@ -93,7 +92,7 @@ def test_trains_and_comes_back_from_its_directory(name, tmp_path):
     keras.utils.set_random_seed(0)
     preset = PRESETS.get(name).scaled()
     model = preset.build()
-    compile_model(model, preset, updates=10)
+    preset.compile(model, updates=10)
     inputs, target = batch_of(preset)
     before = values(model)
     for _ in range(STEPS):  # overflows are skipped, a warm-up may start at a rate of 0

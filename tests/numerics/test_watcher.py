@@ -167,14 +167,13 @@ def test_layers_with_weights_and_sublayers_are_both_watched():
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_nothing_is_changed(precision):
-    from s2s_zoo.workflows.train import compile_model
 
     preset = tiny_preset().with_settings(
         {"recipe.precision": precision, "encoder.dropout": 0.5}
     )
     keras.utils.set_random_seed(0)
     model = preset.build()
-    compile_model(model, preset, 10)
+    preset.compile(model, 10)
     inputs, target = speech_batch()
     model.train_on_batch(inputs, target)
 

@@ -9,7 +9,6 @@ from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.optimizers.larc import LARC
 from s2s_zoo.optimizers.loss_scaling import AutomaticLossScaleOptimizer
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.workflows.train import compile_model
 from tests.tiny import speech_batch
 
 SIZES = (5, 1, 3)
@@ -92,7 +91,7 @@ def test_a_recipe_accumulates_by_utterance():
         keras.utils.set_random_seed(0)
         some = preset.with_settings({"recipe.accumulate": accumulate})
         recognizer = some.build()
-        compile_model(recognizer, some, updates=10)
+        some.compile(recognizer, updates=10)
         for i, part in enumerate(parts):
             x = {name: value[part] for name, value in inputs.items()}
             y = {name: value[part] for name, value in target.items()}
