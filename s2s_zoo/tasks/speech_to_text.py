@@ -17,7 +17,7 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.metrics.bootstrap import Pooled
-from s2s_zoo.metrics.word_error_rate import error_measures
+from s2s_zoo.metrics.error_rates import error_measures
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from s2s_zoo.metrics.bootstrap import Pooled
+from s2s_zoo.metrics.error_rates import error_measures
 from s2s_zoo.metrics.significance import paired_bootstrap, paired_tests
 from s2s_zoo.metrics.translation import SEED, translation_measures
-from s2s_zoo.metrics.word_error_rate import error_measures
 
 WORDS = ["the", "man", "dog", "runs", "on", "in", "with", "red", "house", "street"]
 

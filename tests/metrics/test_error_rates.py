@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_zoo.metrics.word_error_rate import (
+from s2s_zoo.metrics.error_rates import (
     ErrorCounts,
     align,
     bootstrap_interval,
