@@ -1,0 +1,36 @@
+"""From the memory of an encoder to the target: one architecture a module."""
+
+from typing import TYPE_CHECKING
+
+from s2s_zoo.lazy import lazily
+
+if TYPE_CHECKING:
+    from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
+    from s2s_zoo.decoders.base import Decoder, TokenDecoder, shifted_right
+    from s2s_zoo.decoders.convs2s import ConvS2SDecoder
+    from s2s_zoo.decoders.ctc import CTCDecoder
+    from s2s_zoo.decoders.transformer import TransformerDecoder
+    from s2s_zoo.typing import DecoderState
+
+__all__ = [
+    "AttentionRNNDecoder",
+    "CTCDecoder",
+    "ConvS2SDecoder",
+    "Decoder",
+    "DecoderState",
+    "TokenDecoder",
+    "TransformerDecoder",
+    "shifted_right",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".attention_rnn": ("AttentionRNNDecoder",),
+        ".base": ("Decoder", "TokenDecoder", "shifted_right"),
+        ".convs2s": ("ConvS2SDecoder",),
+        ".ctc": ("CTCDecoder",),
+        ".transformer": ("TransformerDecoder",),
+        "..typing": ("DecoderState",),
+    },
+)

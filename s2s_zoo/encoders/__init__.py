@@ -1,0 +1,34 @@
+"""From features to the memory that a decoder reads: one architecture a module."""
+
+from typing import TYPE_CHECKING
+
+from s2s_zoo.lazy import lazily
+
+if TYPE_CHECKING:
+    from s2s_zoo.encoders.base import Encoder
+    from s2s_zoo.encoders.convs2s import ConvS2SEncoder
+    from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
+    from s2s_zoo.encoders.recurrent import RecurrentEncoder
+    from s2s_zoo.encoders.transformer import TransformerEncoder
+    from s2s_zoo.typing import EncoderOutput
+
+__all__ = [
+    "ConvS2SEncoder",
+    "DeepSpeech2Encoder",
+    "Encoder",
+    "EncoderOutput",
+    "RecurrentEncoder",
+    "TransformerEncoder",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".base": ("Encoder",),
+        ".convs2s": ("ConvS2SEncoder",),
+        ".deepspeech2": ("DeepSpeech2Encoder",),
+        ".recurrent": ("RecurrentEncoder",),
+        ".transformer": ("TransformerEncoder",),
+        "..typing": ("EncoderOutput",),
+    },
+)

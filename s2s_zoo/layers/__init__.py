@@ -1,0 +1,84 @@
+"""What encoders and decoders are built of: Keras layers that mind the padding."""
+
+from typing import TYPE_CHECKING
+
+from s2s_zoo.lazy import lazily
+
+if TYPE_CHECKING:
+    from s2s_zoo.layers.activation import clipped_relu
+    from s2s_zoo.layers.attention import CrossAttention, SelfAttention
+    from s2s_zoo.layers.attention_recurrence import AttentionRecurrence
+    from s2s_zoo.layers.base import ZooLayer
+    from s2s_zoo.layers.carry import Carry
+    from s2s_zoo.layers.content_attention import ContentAttention
+    from s2s_zoo.layers.convolution import (
+        RowConvolution,
+        SpectrogramConvolution,
+        strided_lengths,
+    )
+    from s2s_zoo.layers.embedding import TokenEmbedding
+    from s2s_zoo.layers.gated_convolution import GatedConvolution, balanced_sum
+    from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
+    from s2s_zoo.layers.normalization import (
+        LayerNormalization,
+        MaskedBatchNormalization,
+    )
+    from s2s_zoo.layers.positions import LearnedPositions
+    from s2s_zoo.layers.recurrent import Recurrence
+    from s2s_zoo.layers.transformer import FeedForward, Sublayer, sinusoids
+    from s2s_zoo.layers.weight_normalization import (
+        WeightNormalizedConvolution,
+        WeightNormalizedDense,
+    )
+
+__all__ = [
+    "AttentionRecurrence",
+    "Carry",
+    "ContentAttention",
+    "CrossAttention",
+    "FeedForward",
+    "GatedConvolution",
+    "LayerNormalization",
+    "LearnedPositions",
+    "MaskedBatchNormalization",
+    "Recurrence",
+    "RowConvolution",
+    "SelfAttention",
+    "SpectrogramConvolution",
+    "Sublayer",
+    "TokenEmbedding",
+    "WeightNormalizedConvolution",
+    "WeightNormalizedDense",
+    "ZooLayer",
+    "apply_mask",
+    "balanced_sum",
+    "clipped_relu",
+    "mask_lengths",
+    "sequence_mask",
+    "sinusoids",
+    "strided_lengths",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".activation": ("clipped_relu",),
+        ".attention": ("CrossAttention", "SelfAttention"),
+        ".attention_recurrence": ("AttentionRecurrence",),
+        ".base": ("ZooLayer",),
+        ".carry": ("Carry",),
+        ".content_attention": ("ContentAttention",),
+        ".convolution": ("RowConvolution", "SpectrogramConvolution", "strided_lengths"),
+        ".embedding": ("TokenEmbedding",),
+        ".gated_convolution": ("GatedConvolution", "balanced_sum"),
+        ".masking": ("apply_mask", "mask_lengths", "sequence_mask"),
+        ".normalization": ("LayerNormalization", "MaskedBatchNormalization"),
+        ".positions": ("LearnedPositions",),
+        ".recurrent": ("Recurrence",),
+        ".transformer": ("FeedForward", "Sublayer", "sinusoids"),
+        ".weight_normalization": (
+            "WeightNormalizedConvolution",
+            "WeightNormalizedDense",
+        ),
+    },
+)

@@ -1,0 +1,28 @@
+"""What training minimizes: objectives of tasks, and the functions they sum up."""
+
+from typing import TYPE_CHECKING
+
+from s2s_zoo.lazy import lazily
+
+if TYPE_CHECKING:
+    from s2s_zoo.losses.base import Objective
+    from s2s_zoo.losses.cross_entropy import CrossEntropy, smoothed_cross_entropy
+    from s2s_zoo.losses.ctc import CTC, ctc_fits, ctc_loss
+
+__all__ = [
+    "CTC",
+    "CrossEntropy",
+    "Objective",
+    "ctc_fits",
+    "ctc_loss",
+    "smoothed_cross_entropy",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".base": ("Objective",),
+        ".cross_entropy": ("CrossEntropy", "smoothed_cross_entropy"),
+        ".ctc": ("CTC", "ctc_fits", "ctc_loss"),
+    },
+)

@@ -1,0 +1,77 @@
+"""Optimizers for `compile`, wrappers around any of them, and learning rates."""
+
+from typing import TYPE_CHECKING
+
+from s2s_zoo.lazy import lazily
+
+if TYPE_CHECKING:
+    from s2s_zoo.optimizers.accumulation import GradientAccumulation
+    from s2s_zoo.optimizers.averages import averaged
+    from s2s_zoo.optimizers.larc import LARC, adam_larc, momentum_larc
+    from s2s_zoo.optimizers.lazy_adam import LazyAdam
+    from s2s_zoo.optimizers.loss_scaling import (
+        AutomaticLossScaleOptimizer,
+        LossScalingError,
+        SkipBudget,
+    )
+    from s2s_zoo.optimizers.novograd import NovoGrad
+    from s2s_zoo.optimizers.schedules import (
+        Constant,
+        CosineDecay,
+        ExponentialDecay,
+        InversePolynomialDecay,
+        InverseSquareRoot,
+        PiecewiseConstantDecay,
+        PolynomialDecay,
+        Schedule,
+    )
+    from s2s_zoo.optimizers.wrapper import OptimizerWrapper
+
+__all__ = [
+    "LARC",
+    "AutomaticLossScaleOptimizer",
+    "Constant",
+    "CosineDecay",
+    "ExponentialDecay",
+    "GradientAccumulation",
+    "InversePolynomialDecay",
+    "InverseSquareRoot",
+    "LazyAdam",
+    "LossScalingError",
+    "NovoGrad",
+    "OptimizerWrapper",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "Schedule",
+    "SkipBudget",
+    "adam_larc",
+    "averaged",
+    "momentum_larc",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".accumulation": ("GradientAccumulation",),
+        ".averages": ("averaged",),
+        ".larc": ("LARC", "adam_larc", "momentum_larc"),
+        ".lazy_adam": ("LazyAdam",),
+        ".loss_scaling": (
+            "AutomaticLossScaleOptimizer",
+            "LossScalingError",
+            "SkipBudget",
+        ),
+        ".novograd": ("NovoGrad",),
+        ".schedules": (
+            "Constant",
+            "CosineDecay",
+            "ExponentialDecay",
+            "InversePolynomialDecay",
+            "InverseSquareRoot",
+            "PiecewiseConstantDecay",
+            "PolynomialDecay",
+            "Schedule",
+        ),
+        ".wrapper": ("OptimizerWrapper",),
+    },
+)

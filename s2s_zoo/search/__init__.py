@@ -1,0 +1,30 @@
+"""How outputs are found, over any step function: a search knows no model."""
+
+from typing import TYPE_CHECKING
+
+from s2s_zoo.lazy import lazily
+
+if TYPE_CHECKING:
+    from s2s_zoo.search.base import Hypothesis, Search, Stepping
+    from s2s_zoo.search.ctc_greedy import CTCGreedy
+    from s2s_zoo.search.result import SearchResult
+    from s2s_zoo.search.tokens import TokenSearch
+
+__all__ = [
+    "CTCGreedy",
+    "Hypothesis",
+    "Search",
+    "SearchResult",
+    "Stepping",
+    "TokenSearch",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".base": ("Hypothesis", "Search", "Stepping"),
+        ".ctc_greedy": ("CTCGreedy",),
+        ".result": ("SearchResult",),
+        ".tokens": ("TokenSearch",),
+    },
+)

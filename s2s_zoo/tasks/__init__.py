@@ -1,0 +1,31 @@
+"""What models are for: data, objective, search and metrics in one value."""
+
+from typing import TYPE_CHECKING
+
+from s2s_zoo.lazy import lazily
+
+if TYPE_CHECKING:
+    from s2s_zoo.tasks.base import Evaluation, Outcome, Task
+    from s2s_zoo.tasks.runner import Result, Runner
+    from s2s_zoo.tasks.speech_to_text import SpeechToText
+    from s2s_zoo.tasks.text_to_text import TextToText
+
+__all__ = [
+    "Evaluation",
+    "Outcome",
+    "Result",
+    "Runner",
+    "SpeechToText",
+    "Task",
+    "TextToText",
+]
+
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        ".base": ("Evaluation", "Outcome", "Task"),
+        ".runner": ("Result", "Runner"),
+        ".speech_to_text": ("SpeechToText",),
+        ".text_to_text": ("TextToText",),
+    },
+)

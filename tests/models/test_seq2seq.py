@@ -49,12 +49,3 @@ def test_hyphens_and_underscores_are_the_same():
 def test_a_named_preset_has_no_weights_to_require():
     with pytest.raises(UserError, match="without weights"):
         Seq2Seq.from_preset("deepspeech2-small", load_weights=True)
-
-
-def test_public_names():
-    import s2s_zoo
-
-    for name in s2s_zoo.__all__:
-        assert getattr(s2s_zoo, name) is not None
-    with pytest.raises(AttributeError):
-        _ = s2s_zoo.nothing
