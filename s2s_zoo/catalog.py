@@ -52,6 +52,17 @@ class Recipe:
             validated too, and kept where they are better; 0 for never.
         patience: validations without improvement before training stops, 0 for never.
         seed: of weights, order, dropout and augmentation.
+
+    Example:
+        >>> from functools import partial
+        >>> import keras
+        >>> from s2s_zoo import Recipe
+        >>> from s2s_zoo.optimizers import PolynomialDecay
+        >>> schedule = partial(PolynomialDecay, initial_learning_rate=1e-3)
+        >>> adam = partial(keras.optimizers.Adam, beta_2=0.98)
+        >>> recipe = Recipe(optimizer=adam, schedule=schedule, epochs=3, batch=60.0)
+        >>> recipe.precision, recipe.checkpoint_every
+        ('float32', 500)
     """
 
     optimizer: partial[Any]
@@ -133,6 +144,16 @@ class Preset(Generic[TaskT]):
         demo: settings by path, in force on the built-in demo corpus.
         lineage: names of the presets it was made from by `dataclasses.replace`, and
             its own.
+
+    Example:
+        >>> from s2s_zoo.registry import PRESETS
+        >>> tiny = PRESETS.get("transformer-tiny")
+        >>> preset = tiny.with_settings({"encoder.layers": 2})
+        >>> preset.name, preset.settings()["encoder.layers"], preset.varies
+        ('transformer_tiny', 2, 'transformer_base')
+        >>> small = PRESETS.get("lstm-ctc-small").build(encoder={"rnn_units": 4})
+        >>> type(small.encoder).__name__, small.count_params()
+        ('DeepSpeech2Encoder', 17869)
     """
 
     name: str
@@ -276,11 +297,27 @@ SETTABLE = ("task", *Seq2Seq.PARTS, "recipe")
 
 
 def register_preset(preset: Preset[TaskT]) -> Preset[TaskT]:
-    """Make a preset known by its name."""
+    """Make a preset known by its name.
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from s2s_zoo import list_presets, register_preset
+        >>> from s2s_zoo.registry import PRESETS
+        >>> tiny = PRESETS.get("transformer-tiny")
+        >>> mine = register_preset(replace(tiny, name="my_transformer", summary="mine"))
+        >>> mine.varies, "my_transformer" in list_presets()
+        ('transformer_tiny', True)
+    """
     caller = sys._getframe(1)
     return PRESETS.register(preset.name, preset, origin=caller.f_code.co_filename)
 
 
 def list_presets() -> list[str]:
-    """Names of all presets."""
+    """Names of all presets.
+
+    Example:
+        >>> from s2s_zoo import list_presets
+        >>> [name for name in list_presets() if name.startswith("gnmt")]
+        ['gnmt', 'gnmt_tied']
+    """
     return PRESETS.names()

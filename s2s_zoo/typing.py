@@ -24,6 +24,13 @@ class EncoderOutput(NamedTuple):
         state: final states of a recurrent encoder, lowest layer first, None for the
             others.
         keys: (B, T, D) what attention compares with, where it is not `sequence`.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> memory = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> ops.shape(memory.sequence), memory.state, memory.keys
+        ((1, 5, 4), None, None)
     """
 
     sequence: Tensor
@@ -44,6 +51,13 @@ class DecoderState(NamedTuple):
         position: int32 scalar, tokens read so far.
         history: tensors that every step writes to and no search reorders: the cache
             says what in them a row descends from.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import DecoderState
+        >>> state = DecoderState(ops.zeros((6, 4)), memory=(), position=ops.array(0))
+        >>> int(state._replace(position=state.position + 1).position)
+        1
     """
 
     cache: Any

@@ -38,7 +38,8 @@ class AttentionRNNDecoder(TokenDecoder):
     The lowest layer reads the embedded token and the context of the step before; its
     output is the query of the step's context. Each layer above reads the output below
     and the context. The output of the highest layer and the context are scored
-    together (Wu et al., 2016, https://arxiv.org/abs/1609.08144, section 3).
+    together (Wu et al., 2016, https://arxiv.org/abs/1609.08144, section 3). Targets
+    (B, U) become `logits` (B, U, V) float32.
 
     Args:
         vocabulary_size: V.
@@ -62,6 +63,16 @@ class AttentionRNNDecoder(TokenDecoder):
             projection to `width`.
         initial_range: weights start uniform in ± this, tables with the same deviation;
             None for Glorot's range and orthogonal recurrent kernels.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import AttentionRNNDecoder
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> decoder = AttentionRNNDecoder(9, width=4, units=4, layers=1, cell="gru")
+        >>> decoder.build(EncoderOutput((None, None, 4), (None, None)))
+        >>> memory = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> ops.shape(decoder(ops.array([[4, 5, 1]]), memory)["logits"])
+        (1, 3, 9)
     """
 
     def __init__(

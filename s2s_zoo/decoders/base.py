@@ -18,6 +18,17 @@ class Decoder(ZooLayer, abc.ABC):
         reads_target: whether it reads the target it is to give, so that a model
             without one has to search for it.
         tie_source: whether the table of the source's tokens is the target's too.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import Decoder
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> class Classifier(Decoder):
+        ...     def call(self, targets, memory, training=None):
+        ...         return {"logits": ops.mean(memory.sequence, axis=1)}
+        >>> memory = EncoderOutput(ops.ones((2, 5, 4)), ops.ones((2, 5), "bool"))
+        >>> ops.shape(Classifier()(None, memory)["logits"])
+        (2, 4)
     """
 
     reads_target: ClassVar[bool] = False
@@ -49,6 +60,18 @@ class TokenDecoder(Decoder):
     """Writes one token after the other, each read before the next is scored.
 
     Token by token gives the logits that teacher forcing gives.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import ConvS2SDecoder, TokenDecoder
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> decoder = ConvS2SDecoder(9, 4, channels=(4,), kernels=(3,), out_width=4)
+        >>> decoder.build(EncoderOutput((None, None, 4), (None, None)))
+        >>> memory = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> state = decoder.start(memory, beams=3, length=10)
+        >>> logits, state = decoder.step(ops.full((3,), 2, "int32"), state)
+        >>> isinstance(decoder, TokenDecoder), ops.shape(logits), int(state.position)
+        (True, (3, 9), 1)
     """
 
     reads_target = True
@@ -81,6 +104,13 @@ class TokenDecoder(Decoder):
 
 
 def shifted_right(targets: Tensor) -> Tensor:
-    """What is read before each of `targets` (B, U): the start token, then they."""
+    """What is read before each of `targets` (B, U): the start token, then they.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import shifted_right
+        >>> print(ops.convert_to_numpy(shifted_right(ops.array([[4, 5, 1]]))))
+        [[2 4 5]]
+    """
     start = ops.full_like(targets[:, :1], START)
     return ops.concatenate([start, targets[:, :-1]], axis=1)

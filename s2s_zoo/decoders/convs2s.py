@@ -42,7 +42,8 @@ class Memory(NamedTuple):
 class ConvS2SDecoder(TokenDecoder):
     """Causal gated convolutions, each followed by an attention of its own.
 
-    A memory of another width passes a linear layer first.
+    Targets (B, U) become `logits` (B, U, V) float32. A memory of another width passes
+    a linear layer first.
 
     Args:
         vocabulary_size: V.
@@ -56,6 +57,16 @@ class ConvS2SDecoder(TokenDecoder):
             of what the output layer reads.
         tie_source: the table of the source's tokens is the target's too.
         tie_output: the table of the target's tokens scores them too.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import ConvS2SDecoder
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> decoder = ConvS2SDecoder(9, 4, channels=(4, 4), kernels=(3, 3), out_width=4)
+        >>> decoder.build(EncoderOutput((None, None, 4), (None, None)))
+        >>> memory = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> ops.shape(decoder(ops.array([[4, 5, 1]]), memory)["logits"])
+        (1, 3, 9)
     """
 
     def __init__(

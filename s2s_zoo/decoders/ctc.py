@@ -11,11 +11,21 @@ from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor, Tensors
 
 @keras.saving.register_keras_serializable("s2s_zoo")
 class CTCDecoder(Decoder):
-    """Token scores of every frame; the last class is CTC's blank.
+    """Token scores (B, T, V+1) of every frame; the last class is CTC's blank.
 
     Args:
         vocabulary_size: V, tokens without the blank.
         l2: λ of the penalty λ/2·‖W‖².
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import CTCDecoder
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> decoder = CTCDecoder(vocabulary_size=8)
+        >>> decoder.build(EncoderOutput((None, None, 4), (None, None)))
+        >>> memory = EncoderOutput(ops.ones((2, 5, 4)), ops.ones((2, 5), "bool"))
+        >>> ops.shape(decoder(None, memory)["ctc_logits"])
+        (2, 5, 9)
     """
 
     def __init__(

@@ -39,6 +39,8 @@ class Memory(NamedTuple):
 class TransformerDecoder(TokenDecoder):
     """Causal self-attention, attention to the memory, and feed-forward blocks.
 
+    Targets (B, U) become `logits` (B, U, V) float32.
+
     Args:
         vocabulary_size: V.
         width: of the model and of the embeddings.
@@ -52,6 +54,17 @@ class TransformerDecoder(TokenDecoder):
         epsilon: of the normalization.
         tie_source: the table of the source's tokens is the target's too.
         tie_output: the table of the target's tokens scores them too.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import TransformerDecoder
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> sizes = {"width": 4, "layers": 2, "heads": 2, "hidden": 8}
+        >>> decoder = TransformerDecoder(vocabulary_size=9, tie_source=False, **sizes)
+        >>> decoder.build(EncoderOutput((None, None, 4), (None, None)))
+        >>> memory = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> ops.shape(decoder(ops.array([[4, 5, 1]]), memory)["logits"])
+        (1, 3, 9)
     """
 
     def __init__(

@@ -12,6 +12,16 @@ class Encoder(ZooLayer, abc.ABC):
 
     Padding and neighbours never change a result: the output of an example is the
     same whatever the batch, the bucket or the padding.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import Encoder, EncoderOutput
+        >>> class Passing(Encoder):
+        ...     def call(self, inputs, mask, training=None):
+        ...         return EncoderOutput(inputs, mask)
+        >>> memory = Passing()(ops.ones((2, 5, 4)), ops.ones((2, 5), "bool"))
+        >>> ops.shape(memory.sequence)
+        (2, 5, 4)
     """
 
     @abc.abstractmethod

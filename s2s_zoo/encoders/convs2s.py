@@ -24,7 +24,7 @@ class ConvS2SEncoder(Encoder):
     """Learned positions, then gated convolutions over the source.
 
     Attention compares with what the convolutions give, the keys, and mixes their sum
-    with the embedded source, the values (3.3).
+    with the embedded source, the values (3.3); both are (B, T, D), as the source is.
 
     Args:
         channels: of each convolution.
@@ -33,6 +33,14 @@ class ConvS2SEncoder(Encoder):
             convolutions are scaled by 1/2N, as each of them sends some (3.5).
         max_length: frames with a position of their own; those beyond share the last.
         dropout: share of the embedded source and of the convolutions' inputs dropped.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import ConvS2SEncoder
+        >>> encoder = ConvS2SEncoder((4,), (3,), attention_layers=2, max_length=8)
+        >>> memory = encoder(ops.ones((2, 5, 4)), ops.ones((2, 5), "bool"))
+        >>> ops.shape(memory.sequence), ops.shape(memory.keys)
+        ((2, 5, 4), (2, 5, 4))
     """
 
     def __init__(

@@ -25,7 +25,8 @@ from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
 class DeepSpeech2Encoder(Encoder):
     """Convolutions over the spectrogram, recurrent layers, one dense layer.
 
-    Each bidirectional layer reads both directions of the one below it.
+    Each bidirectional layer reads both directions of the one below it. (B, T, D)
+    becomes a sequence (B, ⌈T / stride⌉, projection).
 
     Args:
         kernels: (time, frequency) kernel of each convolution; empty for none.
@@ -40,6 +41,15 @@ class DeepSpeech2Encoder(Encoder):
         ceiling: largest activation of the clipped ReLUs, None for no limit.
         dropout: share dropped between recurrent layers and after the dense layer.
         l2: λ of the penalty λ/2·‖w‖² on kernels and scales outside the recurrence.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import DeepSpeech2Encoder
+        >>> sizes = {"rnn_layers": 1, "rnn_units": 4, "projection": 4}
+        >>> encoder = DeepSpeech2Encoder(((3, 5),), ((2, 2),), (2,), **sizes)
+        >>> memory = encoder(ops.ones((2, 9, 8)), ops.ones((2, 9), "bool"))
+        >>> ops.shape(memory.sequence), encoder.time_stride
+        ((2, 5, 4), 2)
     """
 
     def __init__(

@@ -16,6 +16,7 @@ from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
 class RecurrentEncoder(Encoder):
     """Recurrent layers, the lowest of them in both directions.
 
+    (B, T, D) becomes a sequence (B, T, H), or (B, T, 2H) where all are bidirectional.
     Each bidirectional layer reads both directions of the one below it. With one
     bidirectional layer and residuals from the third layer on it is the encoder of
     GNMT (Wu et al., 2016, https://arxiv.org/abs/1609.08144, section 3).
@@ -32,6 +33,14 @@ class RecurrentEncoder(Encoder):
             is whole.
         initial_range: kernels start uniform in ± this; None for Glorot's range and
             orthogonal recurrent kernels.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import RecurrentEncoder
+        >>> encoder = RecurrentEncoder(units=4, layers=1, bidirectional_layers=1)
+        >>> memory = encoder(ops.ones((2, 5, 4)), ops.ones((2, 5), "bool"))
+        >>> ops.shape(memory.sequence), [ops.shape(part) for part in memory.state[0]]
+        ((2, 5, 8), [(2, 8), (2, 8)])
     """
 
     def __init__(

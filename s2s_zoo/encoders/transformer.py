@@ -21,6 +21,8 @@ from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
 class TransformerEncoder(Encoder):
     """Self-attention and feed-forward blocks with the normalization before each.
 
+    (B, T, D) becomes a sequence (B, T, width).
+
     Args:
         width: of the model; sources of another width pass a dense layer first.
         layers: blocks.
@@ -31,6 +33,14 @@ class TransformerEncoder(Encoder):
         relu_dropout: inside the feed-forward layers.
         norm: "layer", "layer_l1" or "batch".
         epsilon: of the normalization.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import TransformerEncoder
+        >>> encoder = TransformerEncoder(width=4, layers=2, heads=2, hidden=8)
+        >>> memory = encoder(ops.ones((2, 5, 4)), ops.ones((2, 5), "bool"))
+        >>> ops.shape(memory.sequence)
+        (2, 5, 4)
     """
 
     def __init__(

@@ -71,6 +71,17 @@ class AudioFeatures(Features):
 
     Raises:
         UserError: an option out of its range.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import AudioFeatures
+        >>> class Energy(AudioFeatures):
+        ...     def from_power(self, power):
+        ...         return ops.sum(power, axis=-1, keepdims=True)
+        >>> features = Energy(num_features=1)
+        >>> x, mask = features(ops.ones((2, 8000)), ops.array([8000, 4000]))
+        >>> ops.shape(x), ops.shape(mask)
+        ((2, 51, 1), (2, 51))
     """
 
     def __init__(

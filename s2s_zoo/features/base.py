@@ -12,6 +12,21 @@ class Features(ZooLayer, abc.ABC):
 
     A source that is no sequence, such as an image, counts as one frame: its length is
     1, that of an empty row 0.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import Features
+        >>> from s2s_zoo.layers import sequence_mask
+        >>> class Samples(Features):
+        ...     def call(self, source, lengths, training=None):
+        ...         return source[..., None], sequence_mask(lengths, source.shape[1])
+        ...     def feature_shape(self, source_shape):
+        ...         return (*source_shape, 1)
+        ...     def output_lengths(self, lengths):
+        ...         return lengths
+        >>> x, mask = Samples()(ops.ones((2, 7)), ops.array([7, 4]))
+        >>> ops.shape(x)
+        (2, 7, 1)
     """
 
     @property
@@ -54,7 +69,18 @@ class Features(ZooLayer, abc.ABC):
 
 
 class Augmentation(ZooLayer, abc.ABC):
-    """Distorts features, in training only; computes in float32 under any policy."""
+    """Distorts features, in training only; computes in float32 under any policy.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import Augmentation
+        >>> class Louder(Augmentation):
+        ...     def call(self, features, mask, training=None):
+        ...         return 2.0 * features if training else features
+        >>> y = Louder()(ops.ones((1, 3, 4)), ops.ones((1, 3), "bool"), training=True)
+        >>> float(ops.max(y))
+        2.0
+    """
 
     @abc.abstractmethod
     def call(

@@ -39,6 +39,14 @@ class LogMel(AudioFeatures):
         floor: added to the energies; the default is below the rounding of 16-bit
             audio.
         **options: those of `AudioFeatures`.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import LogMel
+        >>> features = LogMel(num_features=26, mel_scale="htk")
+        >>> x, mask = features(ops.ones((2, 8000)), ops.array([8000, 4000]))
+        >>> ops.shape(x), int(ops.sum(mask[1]))
+        ((2, 51, 26), 26)
     """
 
     def __init__(
@@ -103,6 +111,14 @@ class MFCC(LogMel):
         lifter: L of the sine lifter 1 + L/2 sin(pi (n + 1) / L) on coefficient n; 0
             for none. Without effect where normalization is "per_feature".
         **options: those of `LogMel`.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import MFCC
+        >>> features = MFCC(num_features=13, lifter=22.0)
+        >>> x, mask = features(ops.ones((2, 8000)), ops.array([8000, 4000]))
+        >>> ops.shape(x), features.frame_rate
+        ((2, 51, 13), 100.0)
     """
 
     def __init__(

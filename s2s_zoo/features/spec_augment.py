@@ -27,6 +27,15 @@ class SpecAugment(Augmentation):
         time_share: greatest width of one as a share of the unpadded frames, the
             paper's p.
         seed: seed of the draws; their state is a variable of the layer.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import SpecAugment
+        >>> x, mask = ops.ones((2, 30, 8)), ops.ones((2, 30), "bool")
+        >>> augment = SpecAugment(frequency_width=4, time_width=10)
+        >>> y = augment(x, mask, training=True)
+        >>> ops.shape(y), bool(ops.all(augment(x, mask) == x))
+        ((2, 30, 8), True)
     """
 
     def __init__(

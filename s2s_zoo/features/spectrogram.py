@@ -22,6 +22,14 @@ class LogSpectrogram(AudioFeatures):
         num_features: D, how many of the lowest bins are kept.
         floor: least power; the default is below the rounding of 16-bit audio.
         **options: those of `AudioFeatures`, `pre_emphasis` 0 unless given.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import LogSpectrogram
+        >>> features = LogSpectrogram(num_features=96, window="hamming")
+        >>> x, mask = features(ops.ones((2, 8000)), ops.array([8000, 4000]))
+        >>> ops.shape(x)
+        (2, 51, 96)
     """
 
     def __init__(

@@ -21,6 +21,14 @@ class TokenFeatures(Features):
         width: D.
         deviation: standard deviation of the table at the start, None for D^-½.
         scaled: multiply rows by √D.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.features import TokenFeatures
+        >>> features = TokenFeatures(vocabulary_size=9, width=4)
+        >>> x, mask = features(ops.array([[4, 5, 1, 0]]), ops.array([3]))
+        >>> ops.shape(x), int(ops.sum(mask))
+        ((1, 4, 4), 3)
     """
 
     def __init__(

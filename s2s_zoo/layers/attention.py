@@ -112,7 +112,18 @@ class SelfAttention(MultiHeadAttention):
     """Every position attends to all real ones, or to those up to itself.
 
     Args:
+        width: W, of the output and of all heads together.
+        heads: N; each reads W / N numbers.
+        dropout: share of attention weights dropped.
         causal: positions see no later ones.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import SelfAttention, sequence_mask
+        >>> mask = sequence_mask(ops.array([5, 3]), 5)
+        >>> y = SelfAttention(width=4, heads=2, causal=True)(ops.ones((2, 5, 4)), mask)
+        >>> ops.shape(y)
+        (2, 5, 4)
     """
 
     def __init__(
@@ -177,7 +188,24 @@ class SelfAttention(MultiHeadAttention):
 
 @keras.saving.register_keras_serializable("s2s_zoo")
 class CrossAttention(MultiHeadAttention):
-    """Every position attends to the real frames of a memory."""
+    """Every position attends to the real frames of a memory.
+
+    Args:
+        width: W, of the output and of all heads together.
+        heads: N; each reads W / N numbers.
+        dropout: share of attention weights dropped.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import CrossAttention
+        >>> attention = CrossAttention(width=4, heads=2)
+        >>> attention.build((None, None, 4), (None, None, 4))
+        >>> source, mask = ops.ones((1, 5, 4)), ops.ones((1, 5), "bool")
+        >>> memory = attention.project(keys=source, values=source)
+        >>> y, weights = attention(ops.ones((1, 3, 4)), memory, mask)
+        >>> ops.shape(y), ops.shape(weights)
+        ((1, 3, 4), (1, 2, 3, 5))
+    """
 
     def build(self, input_shape: Shape, memory_shape: Shape, *_: Shape) -> None:
         self.query = self._projection("query", input_shape[-1])

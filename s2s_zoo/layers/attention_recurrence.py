@@ -51,6 +51,18 @@ class AttentionRecurrence(ZooLayer):
         score: of the attention, as in `ContentAttention`.
         attention_units: depth A of the attention, None for H.
         initial_range: as in `Recurrence` and `ContentAttention`.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> from s2s_zoo.layers import AttentionRecurrence
+        >>> layer = AttentionRecurrence(units=4, cell="gru")
+        >>> layer.build((1, 3, 4), (1, 5, 4), (1, 5, 4))
+        >>> source = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> memory, start = layer.attention.prepare(source), (ops.zeros((1, 4)),)
+        >>> outputs, contexts = layer.read(ops.ones((1, 3, 4)), memory, start)
+        >>> ops.shape(outputs), ops.shape(contexts)
+        ((1, 3, 4), (1, 3, 4))
     """
 
     def __init__(

@@ -19,6 +19,15 @@ class ZooLayer(keras.layers.Layer):
 
     Every constructor argument is kept under its own name; `get_config` reads them
     back, so no layer repeats its arguments.
+
+    Example:
+        >>> from s2s_zoo.layers import ZooLayer
+        >>> class Scale(ZooLayer):
+        ...     def __init__(self, factor, **kwargs):
+        ...         super().__init__(**kwargs)
+        ...         self.factor = factor
+        >>> Scale.from_config(Scale(3.0).get_config()).settings()
+        {'factor': 3.0}
     """
 
     def settings(self) -> dict[str, Any]:

@@ -21,6 +21,17 @@ class Carry(ZooLayer):
     Args:
         streams: rows of a training batch, each the next window of its stream.
         width: H of a row.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import Carry
+        >>> carry = Carry(streams=2, width=3)
+        >>> carry.build()
+        >>> carry.write(ops.ones((2, 3)), training=True)
+        >>> state = carry(ops.array([False, True]), training=True)
+        >>> print(ops.convert_to_numpy(state))
+        [[1. 1. 1.]
+         [0. 0. 0.]]
     """
 
     def __init__(self, streams: int, width: int, **kwargs: Unpack[LayerKwargs]) -> None:

@@ -44,6 +44,17 @@ class ContentAttention(ZooLayer):
         score: "normalized", "additive" or "dot".
         units: depth A; None for the width of the queries, all that "dot" takes.
         initial_range: weights start uniform in ± this, None for Glorot's range.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> from s2s_zoo.layers import ContentAttention
+        >>> attention = ContentAttention("normalized")
+        >>> attention.build((1, 3, 4), (1, 5, 4))
+        >>> source = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> weights = attention.align(ops.ones((1, 3, 4)), attention.prepare(source))
+        >>> ops.shape(weights)
+        (1, 3, 5)
     """
 
     def __init__(

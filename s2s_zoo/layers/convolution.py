@@ -14,7 +14,13 @@ from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 
 def strided_lengths(lengths: Tensor, stride: int) -> Tensor:
-    """⌈lengths / stride⌉, the frames left by a centred convolution."""
+    """⌈lengths / stride⌉ of (B,) or an int: frames left by a centred convolution.
+
+    Example:
+        >>> from s2s_zoo.layers import strided_lengths
+        >>> strided_lengths(9, stride=2)
+        5
+    """
     return (lengths + stride - 1) // stride
 
 
@@ -31,6 +37,14 @@ class SpectrogramConvolution(ZooLayer):
         stride: (time, frequency) step.
         ceiling: largest activation, None for no limit.
         l2: λ of the penalty λ/2·(‖W‖² + ‖γ‖²).
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import SpectrogramConvolution
+        >>> layer = SpectrogramConvolution(filters=2, kernel=(3, 5), stride=(2, 2))
+        >>> y, mask = layer(ops.ones((1, 9, 8, 1)), ops.ones((1, 9), "bool"))
+        >>> ops.shape(y), ops.shape(mask)
+        ((1, 5, 4, 2), (1, 5))
     """
 
     def __init__(
@@ -103,6 +117,13 @@ class RowConvolution(ZooLayer):
         width: frames under the kernel.
         ceiling: largest activation, None for no limit.
         l2: λ of the penalty λ/2·(‖W‖² + ‖γ‖²).
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import RowConvolution
+        >>> y = RowConvolution(width=3)(ops.ones((2, 7, 4)), ops.ones((2, 7), "bool"))
+        >>> ops.shape(y)
+        (2, 7, 4)
     """
 
     def __init__(

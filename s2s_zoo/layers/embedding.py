@@ -20,6 +20,14 @@ class TokenEmbedding(ZooLayer):
         width: D.
         deviation: standard deviation of the normal start, None for D^-½.
         scaled: multiply rows by √D, as in Vaswani et al., 2017, section 3.4.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import TokenEmbedding
+        >>> table = TokenEmbedding(vocabulary_size=9, width=4)
+        >>> rows = table(ops.array([[3, 1]]))
+        >>> ops.shape(rows), ops.shape(table.logits(rows))
+        ((1, 2, 4), (1, 2, 9))
     """
 
     def __init__(

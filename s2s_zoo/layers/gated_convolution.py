@@ -18,7 +18,13 @@ from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 
 def balanced_sum(first: Tensor, second: Tensor) -> Tensor:
-    """(first + second)·√½, which has their variance if they are independent."""
+    """(first + second)·√½ of one shape; of their variance if they are independent.
+
+    Example:
+        >>> from s2s_zoo.layers import balanced_sum
+        >>> round(balanced_sum(1.0, 1.0) ** 2, 6)
+        2.0
+    """
     return (first + second) * math.sqrt(0.5)
 
 
@@ -35,6 +41,14 @@ class GatedConvolution(ZooLayer):
         kernel: frames under the kernel, the same number on both sides.
         causal: the frame and those before it are under the kernel instead.
         dropout: share of the input dropped; the shortcut keeps all.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import GatedConvolution, balanced_sum
+        >>> convolution = GatedConvolution(filters=4, kernel=3, causal=True)
+        >>> gated, shortcut = convolution(ops.ones((2, 5, 4)))
+        >>> ops.shape(balanced_sum(gated, shortcut))
+        (2, 5, 4)
     """
 
     def __init__(

@@ -24,6 +24,15 @@ class MaskedBatchNormalization(ZooLayer):
         epsilon: added to the variance.
         l2: λ of the penalty λ/2·‖γ‖².
         affine: learn a scale γ and a shift β.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import MaskedBatchNormalization, sequence_mask
+        >>> x = ops.array([[[1.0], [3.0], [999.0]]])
+        >>> mask = sequence_mask(ops.array([2]), 3)
+        >>> y = MaskedBatchNormalization()(x, mask, training=True)
+        >>> print(ops.convert_to_numpy(y[0, :2, 0]).round(2))
+        [-1.  1.]
     """
 
     def __init__(
@@ -120,6 +129,13 @@ class LayerNormalization(ZooLayer):
         epsilon: added to the variance, or to the mean absolute deviation.
         norm: "l2" divides by the standard deviation, "l1" by the mean absolute one
             (Hoffer et al., 2018, https://arxiv.org/abs/1803.01814).
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import LayerNormalization
+        >>> y = LayerNormalization(norm="l1")(ops.array([[1.0, 3.0]]))
+        >>> print(ops.convert_to_numpy(y).round(2))
+        [[-1.  1.]]
     """
 
     def __init__(

@@ -18,6 +18,12 @@ class LearnedPositions(ZooLayer):
     Args:
         max_length: positions with a row of their own; those beyond share the last.
         width: D.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import LearnedPositions
+        >>> ops.shape(LearnedPositions(max_length=8, width=4)(ops.arange(5)))
+        (5, 4)
     """
 
     def __init__(

@@ -40,6 +40,14 @@ class Recurrence(ZooLayer):
         bidirectional: also read from the last real frame to the first.
         initial_range: kernels start uniform in ± this; None for Glorot's range, and
             orthogonal kernels of the recurrent product.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import Recurrence, sequence_mask
+        >>> x, mask = ops.ones((2, 5, 4)), sequence_mask(ops.array([5, 3]), 5)
+        >>> y = Recurrence(4, "lstm", bidirectional=True)(x, mask)
+        >>> ops.shape(y), bool(ops.any(y[1, 3:]))
+        ((2, 5, 8), False)
     """
 
     def __init__(

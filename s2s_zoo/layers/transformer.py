@@ -21,6 +21,12 @@ class FeedForward(ZooLayer):
         width: of the output.
         hidden: width between the two.
         dropout: share of hidden activations dropped.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import FeedForward
+        >>> ops.shape(FeedForward(width=4, hidden=8)(ops.ones((2, 5, 4))))
+        (2, 5, 4)
     """
 
     def __init__(
@@ -58,6 +64,14 @@ class Sublayer(ZooLayer):
         norm: "layer", "layer_l1" (mean absolute deviation) or "batch".
         epsilon: of the normalization.
         dropout: share of the sublayer's output dropped.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import FeedForward, Sublayer
+        >>> frame, inner = Sublayer(dropout=0.1), FeedForward(width=4, hidden=8)
+        >>> x, mask = ops.ones((2, 5, 4)), ops.ones((2, 5), "bool")
+        >>> ops.shape(frame.after(x, inner(frame.before(x, mask))))
+        (2, 5, 4)
     """
 
     def __init__(
@@ -164,6 +178,12 @@ def sinusoids(positions: Tensor, width: int) -> Tensor:
 
     Sines of width/2 wavelengths from 2π to 10000·2π, then their cosines (Vaswani et
     al., 2017, 3.5, in tensor2tensor's order).
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import sinusoids
+        >>> print(ops.convert_to_numpy(sinusoids(ops.array([0]), width=4)))
+        [[0. 0. 1. 1.]]
     """
     half = width // 2
     exponents = ops.arange(half, dtype="float32") / max(half - 1, 1)

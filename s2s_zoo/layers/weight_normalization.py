@@ -23,6 +23,12 @@ class WeightNormalizedDense(ZooLayer):
     Args:
         units: outputs.
         gain: variance of an output for independent inputs of unit variance.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import WeightNormalizedDense
+        >>> ops.shape(WeightNormalizedDense(units=8)(ops.ones((2, 5, 4))))
+        (2, 5, 8)
     """
 
     def __init__(
@@ -83,6 +89,13 @@ class WeightNormalizedConvolution(WeightNormalizedDense):
         units: outputs.
         kernel: frames under the kernel.
         gain: variance of an output for independent inputs of unit variance.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import WeightNormalizedConvolution
+        >>> y = WeightNormalizedConvolution(units=8, kernel=3)(ops.ones((2, 5, 4)))
+        >>> ops.shape(y)
+        (2, 3, 8)
     """
 
     def __init__(

@@ -19,6 +19,22 @@ class Objective(PlainPart, abc.ABC):
 
     Sum and weight of a batch are those of its parts added up, so that gradients may be
     accumulated, shared among devices, and losses of batches averaged.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from keras import ops
+        >>> from s2s_zoo.losses import Objective
+        >>> @dataclass(frozen=True)
+        ... class Distance(Objective):
+        ...     def __call__(self, target, output):
+        ...         return ops.sum(ops.abs(output["frames"] - target["frames"]))
+        ...     def weight_in_graph(self, target, output):
+        ...         return ops.cast(ops.size(target["frames"]), "float32")
+        ...     def weight(self, inputs, target):
+        ...         return float(target["frames"].size)
+        >>> target = {"frames": ops.ones((1, 5, 4))}
+        >>> float(Distance().mean(target, {"frames": ops.zeros((1, 5, 4))}))
+        1.0
     """
 
     @abc.abstractmethod

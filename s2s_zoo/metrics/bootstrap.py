@@ -25,6 +25,13 @@ class Pooled:
     Attributes:
         rows: (N, S) statistics of each example.
         score: the metric of (S,) statistics summed over examples.
+
+    Example:
+        >>> from s2s_zoo.metrics import Pooled
+        >>> accuracy = Pooled.mean([1, 0, 1, 1])
+        >>> low, high = accuracy.interval(seed=0)
+        >>> accuracy.value, low <= accuracy.value <= high
+        (0.75, True)
     """
 
     rows: NDArray[np.float64]
@@ -93,6 +100,12 @@ class Scores:
         metrics: value by name.
         confidence: 95 % interval by name.
         signature: how they were computed.
+
+    Example:
+        >>> from s2s_zoo.metrics import Scores
+        >>> scores = Scores({"accuracy": 0.75}, {"accuracy": (0.25, 1.0)}, "exact")
+        >>> scores.metrics["accuracy"], scores.signature
+        (0.75, 'exact')
     """
 
     metrics: dict[str, float]
@@ -105,6 +118,12 @@ def score_all(measures: Mapping[str, Pooled], signature: str, *, seed: int) -> S
 
     Raises:
         ValueError: there are no examples.
+
+    Example:
+        >>> from s2s_zoo.metrics import error_measures, score_all
+        >>> measures = error_measures(["turn it on", "stop"], ["turn on", "stop"])
+        >>> score_all(measures, "wer:pooled", seed=0).metrics["word_error_rate"]
+        0.25
     """
     return Scores(
         {name: measure.value for name, measure in measures.items()},

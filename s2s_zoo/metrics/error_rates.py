@@ -27,6 +27,12 @@ class ErrorCounts:
         deletions: reference tokens without a counterpart in the hypothesis.
         insertions: hypothesis tokens without a counterpart in the reference.
         hits: reference tokens recognized.
+
+    Example:
+        >>> from s2s_zoo.metrics import ErrorCounts
+        >>> both = ErrorCounts(substitutions=1, hits=3) + ErrorCounts(1, hits=3)
+        >>> both.errors, both.reference_length, both.rate
+        (2, 8, 0.25)
     """
 
     substitutions: int = 0
@@ -68,6 +74,11 @@ def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> list[Pair[
     Returns:
         Pairs (reference token, hypothesis token) in order; None on the hypothesis
         side is a deletion, None on the reference side an insertion.
+
+    Example:
+        >>> from s2s_zoo.metrics import align
+        >>> align("turn it on".split(), "turn on please".split())
+        [('turn', 'turn'), ('it', 'on'), ('on', 'please')]
     """
     costs = _cost_table(*_encode(reference, hypothesis))
     i, j = len(reference), len(hypothesis)
@@ -122,7 +133,13 @@ def _cost_table(
 def count_errors(
     reference: Sequence[Token], hypothesis: Sequence[Token]
 ) -> ErrorCounts:
-    """The errors of the cheapest alignment (see `align`)."""
+    """The errors of the cheapest alignment (see `align`).
+
+    Example:
+        >>> from s2s_zoo.metrics import count_errors
+        >>> count_errors("kitten", "sitting")
+        ErrorCounts(substitutions=2, deletions=0, insertions=1, hits=4)
+    """
     pairs = align(reference, hypothesis)
     deletions = sum(hypothesized is None for _, hypothesized in pairs)
     insertions = sum(referred is None for referred, _ in pairs)
@@ -132,12 +149,24 @@ def count_errors(
 
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:
-    """The errors of one utterance in words, which white space separates."""
+    """The errors of one utterance in words, which white space separates.
+
+    Example:
+        >>> from s2s_zoo.metrics import word_errors
+        >>> word_errors("turn the lamp on", "turn lamp on").rate
+        0.25
+    """
     return count_errors(reference.split(), hypothesis.split())
 
 
 def character_errors(reference: str, hypothesis: str) -> ErrorCounts:
-    """The errors of one utterance in characters, inner spaces included."""
+    """The errors of one utterance in characters, inner spaces included.
+
+    Example:
+        >>> from s2s_zoo.metrics import character_errors
+        >>> character_errors("lamp", "lump").errors
+        1
+    """
     return count_errors(reference.strip(), hypothesis.strip())
 
 
@@ -146,6 +175,11 @@ def word_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -> flo
 
     Raises:
         ValueError: the two sequences differ in length.
+
+    Example:
+        >>> from s2s_zoo.metrics import word_error_rate
+        >>> word_error_rate(["turn it on", "stop"], ["turn on", "stop"])
+        0.25
     """
     return _pooled_rate(word_errors, references, hypotheses)
 
@@ -155,6 +189,11 @@ def character_error_rate(references: Sequence[str], hypotheses: Sequence[str]) -
 
     Raises:
         ValueError: the two sequences differ in length.
+
+    Example:
+        >>> from s2s_zoo.metrics import character_error_rate
+        >>> character_error_rate(["lamp", "stop"], ["lump", "stop"])
+        0.125
     """
     return _pooled_rate(character_errors, references, hypotheses)
 
@@ -189,6 +228,14 @@ def bootstrap_interval(
 
     Raises:
         ValueError: no utterances, or a level outside 0 to 1.
+
+    Example:
+        >>> from s2s_zoo.metrics import bootstrap_interval, word_errors
+        >>> heard = ("turn it on", "turn on")
+        >>> counts = [word_errors("turn it on", words) for words in heard]
+        >>> low, high = bootstrap_interval(counts, seed=0)
+        >>> low, round(high, 3)
+        (0.0, 0.333)
     """
     return _pooled(counts).interval(seed=seed, samples=samples, level=level)
 
@@ -200,6 +247,12 @@ def error_measures(
 
     Raises:
         ValueError: the two sequences differ in length, or no reference holds a word.
+
+    Example:
+        >>> from s2s_zoo.metrics import error_measures
+        >>> measures = error_measures(["turn it on", "stop"], ["turn on", "stop"])
+        >>> list(measures), measures["word_error_rate"].value
+        (['word_error_rate', 'character_error_rate'], 0.25)
     """
     if not any(map(str.strip, references)):
         raise ValueError(f"no reference words in {len(references)} utterances")

@@ -32,6 +32,12 @@ def rouge_scores(hypotheses: Sequence[str], references: Sequence[str]) -> Scores
     Raises:
         ValueError: no hypotheses, or not as many references.
         UserError: rouge-score is not installed.
+
+    Example:
+        >>> from s2s_zoo.metrics import rouge_scores
+        >>> scores = rouge_scores(["a dog runs"], ["a dog walks"])
+        >>> {name: round(value, 1) for name, value in scores.metrics.items()}
+        {'rouge1': 66.7, 'rouge2': 50.0, 'rouge_l': 66.7}
     """
     measures = rouge_measures(hypotheses, references)
     return score_all(measures, rouge_signature(), seed=SEED)
@@ -40,7 +46,14 @@ def rouge_scores(hypotheses: Sequence[str], references: Sequence[str]) -> Scores
 def rouge_measures(
     hypotheses: Sequence[str], references: Sequence[str]
 ) -> dict[str, Pooled]:
-    """`rouge1`, `rouge2`, `rouge_l` as means over examples; see `rouge_scores`."""
+    """`rouge1`, `rouge2`, `rouge_l` as means over examples; see `rouge_scores`.
+
+    Example:
+        >>> from s2s_zoo.metrics import rouge_measures
+        >>> measures = rouge_measures(["a dog runs", "a cat"], ["a dog walks", "a cat"])
+        >>> round(measures["rouge_l"].value, 1)
+        83.3
+    """
     check_pairs(hypotheses, references)
     scorer = rouge_scorer()
     found = [

@@ -24,6 +24,12 @@ class Difference:
         mean: the difference measured on all examples.
         high: upper end of the interval.
         p_value: how often chance alone makes a difference at least this large.
+
+    Example:
+        >>> from s2s_zoo.metrics import Difference
+        >>> found = Difference(low=0.1, mean=0.4, high=0.7, p_value=0.01)
+        >>> found.p_value < 0.05
+        True
     """
 
     low: float
@@ -53,6 +59,13 @@ def paired_bootstrap(
 
     Raises:
         ValueError: no examples, not as many of both, or `level` outside 0 to 1.
+
+    Example:
+        >>> from s2s_zoo.metrics import Pooled, paired_bootstrap
+        >>> first, second = Pooled.mean([0.0] * 20), Pooled.mean([1.0] * 15 + [0.0] * 5)
+        >>> found = paired_bootstrap(first, second, seed=0)
+        >>> found.mean, found.p_value < 0.05
+        (0.75, True)
     """
     if len(first.rows) != len(second.rows):
         raise ValueError(
@@ -75,6 +88,14 @@ def paired_tests(
 
     Raises:
         ValueError: as there, or the metrics have different names.
+
+    Example:
+        >>> from s2s_zoo.metrics import error_measures, paired_tests
+        >>> said = ["turn it on", "stop"]
+        >>> first = error_measures(said, ["turn on", "stop"])
+        >>> second = error_measures(said, said)
+        >>> paired_tests(first, second, seed=0)["word_error_rate"].mean
+        -0.25
     """
     if first.keys() != second.keys():
         raise ValueError(f"{sorted(first)} cannot be compared with {sorted(second)}")

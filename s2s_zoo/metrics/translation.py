@@ -38,6 +38,13 @@ def translation_scores(
     Raises:
         ValueError: no hypotheses, or not as many references.
         UserError: no such tokenizer, or it is not installed.
+
+    Example:
+        >>> from s2s_zoo.metrics import translation_scores
+        >>> texts = ["Two dogs run in the park.", "A man sleeps."]
+        >>> scores = translation_scores(texts, texts)
+        >>> {name: round(value, 1) for name, value in scores.metrics.items()}
+        {'bleu': 100.0, 'chrf': 100.0}
     """
     measures = translation_measures(hypotheses, references, tokenize)
     return score_all(measures, translation_signature(tokenize), seed=SEED)
@@ -46,7 +53,14 @@ def translation_scores(
 def translation_measures(
     hypotheses: Sequence[str], references: Sequence[str], tokenize: str = "13a"
 ) -> dict[str, Pooled]:
-    """`bleu` and `chrf` as sums over sentences; see `translation_scores`."""
+    """`bleu` and `chrf` as sums over sentences; see `translation_scores`.
+
+    Example:
+        >>> from s2s_zoo.metrics import translation_measures
+        >>> texts = ["Two dogs run in the park.", "A man sleeps."]
+        >>> round(translation_measures(texts, texts)["bleu"].value, 1)
+        100.0
+    """
     check_pairs(hypotheses, references)
     metrics = _metrics(tokenize)
     return {

@@ -63,6 +63,15 @@ class Seq2Seq(keras.Model):
         encoder: from features to memory.
         decoder: from memory to scores of the target, or the target itself.
         augmentation: distorts features in training, None for none.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo import Seq2Seq
+        >>> model = Seq2Seq.from_preset("lstm-ctc-small", encoder={"rnn_units": 4})
+        >>> lengths = ops.array([8000, 6000])
+        >>> output = model({"source": ops.ones((2, 8000)), "source_lengths": lengths})
+        >>> ops.shape(output["ctc_logits"]), ops.shape(output["mask"])
+        ((2, 51, 29), (2, 51))
     """
 
     PARTS: ClassVar[dict[str, type[ZooLayer]]] = {

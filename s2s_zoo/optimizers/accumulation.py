@@ -30,6 +30,18 @@ class GradientAccumulation(OptimizerWrapper):
 
     Raises:
         ValueError: fewer than 1 step, or an inner optimizer that accumulates too.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import GradientAccumulation
+        >>> w = keras.Variable([0.0])
+        >>> optimizer = GradientAccumulation(keras.optimizers.SGD(1.0), steps=2)
+        >>> optimizer.build([w])
+        >>> for weight, gradient in ((1.0, 2.0), (3.0, -2.0)):
+        ...     optimizer.announce(weight, last=False)
+        ...     optimizer.apply([keras.ops.array([gradient])], [w])
+        >>> float(w[0])  # minus their mean (1 · 2 - 3 · 2) / 4
+        1.0
     """
 
     SETTINGS = ("steps", "name")

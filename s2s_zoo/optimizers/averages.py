@@ -10,7 +10,21 @@ from keras import ops
 
 @contextmanager
 def averaged(optimizer: Any, variables: Sequence[keras.Variable]) -> Iterator[None]:
-    """Give `variables` their moving average for a while, where one is kept."""
+    """Give `variables` their moving average for a while, where one is kept.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import averaged
+        >>> w, ema = keras.Variable([0.0]), {"use_ema": True, "ema_momentum": 0.75}
+        >>> optimizer = keras.optimizers.SGD(1.0, **ema)
+        >>> for _ in range(2):
+        ...     optimizer.apply([keras.ops.array([-4.0])], [w])
+        >>> with averaged(optimizer, [w]):
+        ...     print(float(w[0]))
+        5.0
+        >>> float(w[0])
+        8.0
+    """
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
     if not getattr(optimizer, "use_ema", False):

@@ -45,6 +45,15 @@ class LARC(OptimizerWrapper):
     Raises:
         ValueError: the inner optimizer clips gradients, or does what only the outer
             optimizer can: accumulate gradients, scale the loss.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import LARC
+        >>> w = keras.Variable([3.0, 4.0])
+        >>> optimizer = LARC(keras.optimizers.SGD(1.0), eta=0.1)
+        >>> optimizer.apply([keras.ops.array([30.0, 40.0])], [w])
+        >>> print(keras.ops.convert_to_numpy(w).round(3))  # 0.1 ‖w‖ / ‖g‖ is 0.01
+        [2.7 3.6]
     """
 
     SETTINGS = ("eta", "mode", "min_update", "epsilon", *_OWN, "name")
@@ -137,6 +146,12 @@ def momentum_larc(
         min_update: of `LARC`.
         epsilon: of `LARC`.
         gradient_accumulation_steps: of `LARC`.
+
+    Example:
+        >>> from s2s_zoo.optimizers import momentum_larc
+        >>> optimizer = momentum_larc(learning_rate=0.25, eta=0.01)
+        >>> type(optimizer.inner_optimizer).__name__, float(optimizer.learning_rate)
+        ('SGD', 0.25)
     """
     return LARC(
         keras.optimizers.SGD(learning_rate, momentum=momentum),
@@ -165,6 +180,12 @@ def adam_larc(
         epsilon: of Adam.
         eta: trust ratio of `LARC`.
         mode: of `LARC`.
+
+    Example:
+        >>> from s2s_zoo.optimizers import adam_larc
+        >>> optimizer = adam_larc(learning_rate=0.25, beta_2=0.997)
+        >>> optimizer.eta, optimizer.inner_optimizer.beta_2
+        (0.001, 0.997)
     """
     adam = LazyAdam(learning_rate, beta_1, beta_2, epsilon, lazy=())
     return LARC(adam, eta=eta, mode=mode)

@@ -32,6 +32,16 @@ class LazyAdam(keras.optimizers.Adam):
 
     Raises:
         ValueError: a weight decay, which would change every row.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import LazyAdam
+        >>> table = keras.Variable([[1.0], [1.0]], name="embeddings")
+        >>> optimizer = LazyAdam(learning_rate=0.25)
+        >>> optimizer.apply([keras.ops.array([[4.0], [0.0]])], [table])
+        >>> print(keras.ops.convert_to_numpy(table).round(3))
+        [[0.75]
+         [1.  ]]
     """
 
     def __init__(

@@ -26,7 +26,21 @@ NAMED = 3
 
 
 class LossScalingError(UserError):
-    """Too many steps in a row had gradients that are not finite."""
+    """Too many steps in a row had gradients that are not finite.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import AutomaticLossScaleOptimizer, LossScalingError
+        >>> w, sgd = keras.Variable([1.0]), keras.optimizers.SGD()
+        >>> optimizer = AutomaticLossScaleOptimizer(sgd, max_consecutive_skips=1)
+        >>> for _ in range(2):
+        ...     optimizer.apply([keras.ops.array([float("nan")])], [w])
+        >>> try:
+        ...     optimizer.check()
+        ... except LossScalingError as error:
+        ...     print(str(error).split(",")[0])
+        2 steps in a row had gradients that are not finite
+    """
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -55,6 +69,15 @@ class AutomaticLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
     Raises:
         ValueError: an algorithm that does not exist, a bound that is no bound.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import AutomaticLossScaleOptimizer
+        >>> w = keras.Variable([1.0])
+        >>> optimizer = AutomaticLossScaleOptimizer(keras.optimizers.Adam(), "backoff")
+        >>> optimizer.apply([keras.ops.array([float("inf")])], [w])
+        >>> float(w[0]), float(optimizer.dynamic_scale)  # halved, and no weight moved
+        (1.0, 8192.0)
     """
 
     def __init__(
@@ -212,7 +235,18 @@ class AutomaticLossScaleOptimizer(keras.optimizers.LossScaleOptimizer):
 
 
 class SkipBudget(keras.callbacks.Callback):
-    """Let `fit` call `AutomaticLossScaleOptimizer.check` after every batch."""
+    """Let `fit` call `AutomaticLossScaleOptimizer.check` after every batch.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import AutomaticLossScaleOptimizer, SkipBudget
+        >>> model = keras.Sequential([keras.layers.Dense(1)])
+        >>> model.compile(AutomaticLossScaleOptimizer(keras.optimizers.SGD()), "mse")
+        >>> x, y = keras.ops.ones((4, 2)), keras.ops.ones((4, 1))
+        >>> history = model.fit(x, y, callbacks=[SkipBudget()], verbose=0)
+        >>> list(history.history)
+        ['loss']
+    """
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if keras.backend.backend() == "jax":

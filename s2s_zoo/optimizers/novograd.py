@@ -41,6 +41,15 @@ class NovoGrad(keras.optimizers.Optimizer):
 
     Raises:
         ValueError: a beta outside [0, 1).
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import NovoGrad
+        >>> w = keras.Variable([1.0, 1.0])
+        >>> optimizer = NovoGrad(learning_rate=0.5)
+        >>> optimizer.apply([keras.ops.array([30.0, 40.0])], [w])
+        >>> print(keras.ops.convert_to_numpy(w).round(3))  # by the gradient's direction
+        [0.7 0.6]
     """
 
     def __init__(

@@ -31,6 +31,16 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Raises:
         ValueError: a number out of its range.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from s2s_zoo.optimizers import Schedule
+        >>> @dataclass(frozen=True)
+        ... class Harmonic(Schedule):
+        ...     def __call__(self, step):
+        ...         return self.initial_learning_rate / (1 + step)
+        >>> Harmonic(0.5)(4), Harmonic(0.5).get_config()
+        (0.1, {'initial_learning_rate': 0.5})
     """
 
     initial_learning_rate: float
@@ -56,7 +66,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 @keras.saving.register_keras_serializable("s2s_zoo")
 @dataclass(frozen=True)
 class Constant(Schedule):
-    """The same rate at every update."""
+    """The same rate at every update.
+
+    Example:
+        >>> from s2s_zoo.optimizers import Constant
+        >>> float(Constant(0.5)(1000))
+        0.5
+    """
 
     def __call__(self, step: Tensor) -> Tensor:
         return ops.convert_to_tensor(self.initial_learning_rate, "float32")
@@ -72,6 +88,12 @@ class PiecewiseConstantDecay(Schedule):
         boundaries: last updates of the pieces, increasing.
         decay_rates: shares of the initial rate, not of the piece before; as many as
             there are boundaries.
+
+    Example:
+        >>> from s2s_zoo.optimizers import PiecewiseConstantDecay
+        >>> schedule = PiecewiseConstantDecay(1.0, (10, 20), decay_rates=(0.5, 0.1))
+        >>> [round(float(schedule(step)), 3) for step in (10, 11, 21)]
+        [1.0, 0.5, 0.1]
     """
 
     boundaries: tuple[int, ...]
@@ -108,6 +130,12 @@ class ExponentialDecay(Schedule):
         staircase: fall in steps instead of smoothly.
         begin: updates before the fall starts.
         minimum: absolute floor.
+
+    Example:
+        >>> from s2s_zoo.optimizers import ExponentialDecay
+        >>> schedule = ExponentialDecay(1.0, decay_steps=10, decay_rate=0.5, begin=5)
+        >>> [round(float(schedule(step)), 3) for step in (5, 15, 25)]
+        [1.0, 0.5, 0.25]
     """
 
     decay_steps: int
@@ -136,6 +164,12 @@ class PolynomialDecay(Schedule):
         begin: updates before the fall starts.
         minimum: absolute floor.
         warmup: updates in which the rate rises linearly from 0.
+
+    Example:
+        >>> from s2s_zoo.optimizers import PolynomialDecay
+        >>> schedule = PolynomialDecay(1.0, decay_steps=100, power=2.0, warmup=10)
+        >>> [round(float(schedule(step)), 3) for step in (5, 10, 60)]
+        [0.5, 1.0, 0.25]
     """
 
     decay_steps: int
@@ -167,6 +201,12 @@ class CosineDecay(Schedule):
         begin: updates before the fall starts.
         minimum: absolute floor.
         warmup: updates in which the rate rises linearly from 0.
+
+    Example:
+        >>> from s2s_zoo.optimizers import CosineDecay
+        >>> schedule = CosineDecay(1.0, decay_steps=100, minimum=0.2)
+        >>> [round(float(schedule(step)), 3) for step in (0, 50, 100)]
+        [1.0, 0.6, 0.2]
     """
 
     decay_steps: int
@@ -195,6 +235,12 @@ class InverseSquareRoot(Schedule):
         warmup: updates of the linear rise.
         coefficient: a further factor.
         maximum: absolute ceiling, None for none.
+
+    Example:
+        >>> from s2s_zoo.optimizers import InverseSquareRoot
+        >>> schedule = InverseSquareRoot(2.0, d_model=4, warmup=100)
+        >>> [round(float(schedule(step)), 3) for step in (0, 99, 399)]
+        [0.001, 0.1, 0.05]
     """
 
     d_model: int
@@ -230,6 +276,12 @@ class InversePolynomialDecay(Schedule):
         begin: updates before the fall starts.
         minimum: absolute floor, above 0.
         warmup: updates in which the rate rises linearly from 0.
+
+    Example:
+        >>> from s2s_zoo.optimizers import InversePolynomialDecay
+        >>> schedule = InversePolynomialDecay(1.0, decay_steps=90, minimum=0.1)
+        >>> [round(float(schedule(step)), 3) for step in (0, 10, 90)]
+        [1.0, 0.5, 0.1]
     """
 
     decay_steps: int

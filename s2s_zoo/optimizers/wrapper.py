@@ -12,6 +12,18 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
 
     Attributes:
         SETTINGS: constructor arguments besides the inner optimizer.
+
+    Example:
+        >>> import keras
+        >>> from s2s_zoo.optimizers import OptimizerWrapper
+        >>> class Signs(OptimizerWrapper):
+        ...     def apply(self, grads, trainable_variables=None):
+        ...         signs = [keras.ops.sign(gradient) for gradient in grads]
+        ...         self.inner_optimizer.apply(signs, trainable_variables)
+        >>> w, optimizer = keras.Variable([1.0, 1.0]), Signs(keras.optimizers.SGD(0.5))
+        >>> optimizer.apply([keras.ops.array([9.0, -3.0])], [w])
+        >>> print(keras.ops.convert_to_numpy(w))
+        [0.5 1.5]
     """
 
     SETTINGS: ClassVar[tuple[str, ...]] = ("name",)

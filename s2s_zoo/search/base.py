@@ -22,6 +22,24 @@ class Stepping(Protocol):
     """A decoder that goes step by step: what a search that runs freely needs.
 
     Step by step it gives what it gives with a target.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import DecoderState
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> from s2s_zoo.search import TokenSearch
+        >>> from s2s_zoo.search.loop import while_loop
+        >>> class Counting:  # writes 4, 5, 6 and the end token 1
+        ...     def start(self, memory, beams, length, reordered=True):
+        ...         return DecoderState((), (), ops.array(0))
+        ...     def step(self, written, state):
+        ...         after = ops.where(written == 6, 1, ops.maximum(written + 1, 4))
+        ...         return 9.0 * ops.one_hot(after, 7), state
+        >>> memory = EncoderOutput(ops.ones((1, 5, 4)), ops.ones((1, 5), "bool"))
+        >>> search = TokenSearch(beam=1)
+        >>> found = search.write(Counting(), memory, {}, while_loop)
+        >>> search.read(found)[0][0].tokens.tolist()
+        [4, 5, 6]
     """
 
     def start(
@@ -43,6 +61,13 @@ class Hypothesis(NamedTuple):
         spans: (U, 2) first memory frame of each token and one past its last, where
             the search knows.
         log_probabilities: (U,) natural logarithms of their probabilities, likewise.
+
+    Example:
+        >>> import numpy as np
+        >>> from s2s_zoo.search import Hypothesis
+        >>> found = Hypothesis(tokens=np.array([7, 4]), score=-0.5)
+        >>> found.finished, found.spans
+        (True, None)
     """
 
     tokens: NDArray[Any]
@@ -112,6 +137,12 @@ class Search(PlainPart, abc.ABC):
 
     Raises:
         UserError: a value out of range, or two that exclude each other.
+
+    Example:
+        >>> from s2s_zoo.search import TokenSearch
+        >>> search = TokenSearch().parse("beam=8,length_penalty=1")
+        >>> search.beam, search.with_settings({"n_best": 3}).n_best, search.signature
+        (8, 3, 'beam:8|penalty:1|patience:1.0')
     """
 
     family: ClassVar[str]

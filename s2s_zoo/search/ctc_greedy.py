@@ -14,7 +14,17 @@ from s2s_zoo.typing import Tensor
 @keras.saving.register_keras_serializable("s2s_zoo")
 @dataclass(frozen=True)
 class CTCGreedy(Search):
-    """The best path: nothing to choose, and nothing to search in the graph."""
+    """The best path: nothing to choose, and nothing to search in the graph.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.search import CTCGreedy
+        >>> logits = 9.0 * ops.one_hot(ops.array([[0, 0, 2, 1]]), 3)
+        >>> output = {"ctc_logits": logits, "mask": ops.ones((1, 4), "bool")}
+        >>> [[best]] = CTCGreedy().read(output)
+        >>> best.tokens.tolist(), best.spans.tolist()
+        ([0, 1], [[0, 2], [3, 4]])
+    """
 
     family: ClassVar[str] = "ctc"
 

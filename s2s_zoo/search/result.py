@@ -23,6 +23,16 @@ class SearchResult(NamedTuple):
         log_probabilities: (B, K) float32 natural logarithm of the probability the
             model gives the tokens and the end after them.
         finished: (B, K) bool, False where the text ends because it may be no longer.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.search import SearchResult, TokenSearch
+        >>> one, score = ops.ones((1, 1)), ops.array([[-0.5]])
+        >>> tokens = ops.array([[[4, 5, -1]]])
+        >>> found = SearchResult(tokens, ops.array([[2]]), score, score, one > 0)
+        >>> [[best]] = TokenSearch().read(found._asdict())
+        >>> best.tokens.tolist(), best.score, best.finished
+        ([4, 5], -0.5, True)
     """
 
     tokens: Tensor

@@ -61,6 +61,17 @@ class TokenSearch(Search):
 
     Raises:
         UserError: a value out of range, or two that exclude each other.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import DecoderState
+        >>> from s2s_zoo.search import TokenSearch
+        >>> def step(written, state):  # 4 after the start token 2, then the end token 1
+        ...     return 9.0 * ops.one_hot(ops.where(written == 2, 4, 1), 6), state
+        >>> state, search = DecoderState((), (), ops.array(0)), TokenSearch(beam=2)
+        >>> found = search.run(step, state, source_lengths=ops.array([3]), size=8)
+        >>> search.read(found._asdict())[0][0].tokens.tolist()
+        [4]
     """
 
     family: ClassVar[str] = "tokens"

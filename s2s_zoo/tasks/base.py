@@ -75,7 +75,14 @@ class Selection:
 
 
 class Outcome(NamedTuple):
-    """What a model made of an example."""
+    """What a model made of an example.
+
+    Example:
+        >>> from s2s_zoo.tasks import Outcome, SpeechToText
+        >>> outcome = Outcome("a.wav", reference="turn it on", output="turn on")
+        >>> round(SpeechToText().measures([outcome])["word_error_rate"].value, 3)
+        0.333
+    """
 
     name: str
     reference: Any
@@ -93,6 +100,11 @@ class Evaluation:
         signature: how the metrics were computed.
         outputs: of each example.
         unreadable: why examples could not be read, by name; their output is empty.
+
+    Example:
+        >>> from s2s_zoo.tasks import Evaluation
+        >>> Evaluation({"exact_match": 0.9}, {}, 100, "exact", outputs=[]).metrics
+        {'exact_match': 0.9}
     """
 
     metrics: dict[str, float]
@@ -116,6 +128,11 @@ class Task(abc.ABC):
         demo_corpus: corpus trained on when no data is named.
         objective: what training minimizes.
         search: how outputs are found.
+
+    Example:
+        >>> from s2s_zoo.tasks import SpeechToText
+        >>> SpeechToText(alphabet=" abc").offers(budget=60.0)
+        {'decoder': {'vocabulary_size': 4}}
     """
 
     name: ClassVar[str]

@@ -25,6 +25,13 @@ class Result:
         output: text, a waveform, a label.
         details: what there is to say besides, as JSON values by name.
         error: why the input could not be read; empty where it could.
+
+    Example:
+        >>> from s2s_zoo.tasks import Result
+        >>> Result("stop", {"words": []}).described()
+        {'output': 'stop', 'words': []}
+        >>> Result("", error="a.wav: no audio").described()
+        {'error': 'a.wav: no audio'}
     """
 
     output: Any
@@ -45,6 +52,15 @@ class Runner(abc.ABC):
     Attributes:
         model: trained.
         search: how outputs are found.
+
+    Example:
+        >>> from s2s_zoo import Seq2Seq
+        >>> from s2s_zoo.search import Hypothesis
+        >>> model = Seq2Seq.from_preset("lstm-ctc-small", encoder={"rnn_units": 4})
+        >>> runner = model.task.runner(model, model.task.search)
+        >>> found = Hypothesis(model.task.encode("stop"), score=-0.5)
+        >>> runner.result([found]).output
+        'stop'
     """
 
     model: Seq2Seq

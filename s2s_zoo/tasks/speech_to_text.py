@@ -43,6 +43,13 @@ class SpeechToText(Task):
         max_seconds: longer utterances are not trained on.
         augmentation: of waveforms in training.
         buckets: static shapes the batches have at most.
+
+    Example:
+        >>> from s2s_zoo.tasks import SpeechToText
+        >>> task = SpeechToText()
+        >>> tokens = task.encode("Stop it")
+        >>> tokens.tolist(), task.decode(tokens)
+        ([19, 20, 15, 16, 0, 9, 20], 'stop it')
     """
 
     name: ClassVar[str] = "speech_to_text"

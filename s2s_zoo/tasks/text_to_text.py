@@ -65,6 +65,16 @@ class TextToText(Task):
             target's language or, where that is no code, script.
         validation_beam: beam of validations in training.
         tokenizers: learned or given; None before training.
+
+    Example:
+        >>> from s2s_zoo.data.pairs import Pair
+        >>> from s2s_zoo.tasks import TextToText
+        >>> pairs = [Pair("1", "a b c", "c b a"), Pair("2", "c a", "a c")]
+        >>> task = TextToText(tokenizer="word", vocabulary=7).fit(pairs)
+        >>> batches = task.batches(pairs)
+        >>> inputs, target = batches.load(batches.plan(32, shuffle=False).epoch(0)[0])
+        >>> inputs["source"].shape, task.fitted.target.decode(target["target"][0])
+        ((1, 4), 'c b a')
     """
 
     name: ClassVar[str] = "text_to_text"
