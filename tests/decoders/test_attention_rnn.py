@@ -43,7 +43,7 @@ def sources(state=None, mask=MASK, padding=0):
 
 
 def force(decoder, memory, targets=TARGETS):
-    logits = compiled(lambda targets, memory: decoder(targets, memory))(targets, memory)
+    logits = compiled(decoder)(targets, memory)["logits"]
     assert keras.backend.standardize_dtype(logits.dtype) == "float32"
     return ops.convert_to_numpy(logits)
 
@@ -208,7 +208,7 @@ def test_every_weight_learns():
 
     def function(*values):
         with keras.StatelessScope(list(zip(weights, values, strict=True))):
-            return ops.logsumexp(decoder(TARGETS, memory), axis=-1)
+            return ops.logsumexp(decoder(TARGETS, memory)["logits"], axis=-1)
 
     arrays = [ops.convert_to_numpy(w) for w in weights]
     _, gradients = value_and_gradients(function, arrays)
@@ -219,9 +219,11 @@ def test_every_weight_learns():
 
 def test_dropout_acts_in_training_only():
     decoder, memory = make(dropout=0.5), sources()
-    calm = ops.convert_to_numpy(decoder(TARGETS, memory, training=False))
+    calm, shaken = (
+        ops.convert_to_numpy(decoder(TARGETS, memory, training=training)["logits"])
+        for training in (False, True)
+    )
     np.testing.assert_allclose(calm, force(make(), memory), atol=1e-6)
-    shaken = ops.convert_to_numpy(decoder(TARGETS, memory, training=True))
     assert np.abs(shaken - calm).max() > 0.01
     assert np.isfinite(shaken).all()
 

@@ -62,7 +62,7 @@ def memories(lengths=SOURCES, padding=0, width=WIDTH, keys=True, seed=1):
 
 
 def run(decoder, targets, memory):
-    return ops.convert_to_numpy(compiled(decoder)(targets, memory))
+    return ops.convert_to_numpy(compiled(decoder)(targets, memory)["logits"])
 
 
 def torch_attend(attention, copies, x, embedded, keys, values, mask):
@@ -127,7 +127,8 @@ def test_values_and_gradients_equal_torch(settings, memory_width):
 
     def function(keys, values, *weights):
         read = EncoderOutput(values, memory.mask, keys=keys)
-        return decoder.stateless_call(as_products(weights), [], TARGETS, read)[0]
+        found = decoder.stateless_call(as_products(weights), [], TARGETS, read)[0]
+        return found["logits"]
 
     arrays = [memory.keys, memory.sequence, *decoder.get_weights()]
     outputs, gradients = value_and_gradients(function, arrays, upstream)
@@ -236,7 +237,8 @@ def test_a_source_without_frames_stays_finite():
 
     def function(values, *weights):
         read = EncoderOutput(values, memory.mask, keys=memory.keys)
-        return decoder.stateless_call(as_products(weights), [], targets, read)[0]
+        found = decoder.stateless_call(as_products(weights), [], targets, read)[0]
+        return found["logits"]
 
     arrays = [memory.sequence, *decoder.get_weights()]
     outputs, gradients = value_and_gradients(function, arrays)
@@ -279,7 +281,7 @@ def test_bfloat16_is_close_to_float32_and_logits_are_float32(tie_output):
     settings = {"tie_output": tie_output, "out_width": WIDTH}
     expected = run(make(**settings), TARGETS, memories())
     decoder = make(**settings, dtype="mixed_bfloat16")
-    logits = compiled(decoder)(TARGETS, memories())
+    logits = compiled(decoder)(TARGETS, memories())["logits"]
     state = compiled(partial(decoder.start, beams=1, length=6))(memories())
     stepped, state = compiled(decoder.step)(np.full(3, START, "int32"), state)
     for found, reference in ((logits, expected), (stepped, expected[:, 0])):
@@ -314,12 +316,11 @@ def test_weights_start_as_published():
 def test_dropout_changes_logits_in_training_only():
     decoder, memory = make(dropout=0.2), memories()
     first, second = (
-        ops.convert_to_numpy(decoder(TARGETS, memory, training=True)) for _ in range(2)
+        ops.convert_to_numpy(decoder(TARGETS, memory, training=True)["logits"])
+        for _ in range(2)
     )
     assert np.abs(first - second).max() > 0.01
-    np.testing.assert_array_equal(
-        *(ops.convert_to_numpy(decoder(TARGETS, memory)) for _ in range(2))
-    )
+    np.testing.assert_array_equal(*(run(decoder, TARGETS, memory) for _ in range(2)))
 
 
 def test_unknown_sizes_trace_in_tensorflow():
@@ -339,7 +340,7 @@ def test_unknown_sizes_trace_in_tensorflow():
     def traced(keys, values, mask, targets):
         memory = EncoderOutput(values, mask, keys=keys)
         logits, _ = decoder.step(targets[:, 0], decoder.start(memory, 1, 6))
-        return decoder(targets, memory), logits
+        return decoder(targets, memory)["logits"], logits
 
     memory = memories()
     logits, stepped = traced(memory.keys, memory.sequence, memory.mask, TARGETS)
@@ -350,8 +351,8 @@ def test_unknown_sizes_trace_in_tensorflow():
 def test_the_scaled_form_has_a_convolution_of_each_kind():
     settings = ConvS2SDecoder.scaled_settings(partial(ConvS2SDecoder, **PUBLISHED))
     assert settings == {
-        "decoder.width": 8,
-        "decoder.out_width": 8,
-        "decoder.channels": (8, 16, 32),
-        "decoder.kernels": (3, 3, 1),
+        "width": 8,
+        "out_width": 8,
+        "channels": (8, 16, 32),
+        "kernels": (3, 3, 1),
     }

@@ -157,6 +157,6 @@ def test_bfloat16_is_close_to_float32():
 def test_the_scaled_form_has_a_convolution_of_each_kind():
     settings = ConvS2SEncoder.scaled_settings(partial(ConvS2SEncoder, **PUBLISHED))
     assert settings == {
-        "encoder.channels": (8, 16, 32),
-        "encoder.kernels": (3, 3, 1),
+        "channels": (8, 16, 32),
+        "kernels": (3, 3, 1),
     }

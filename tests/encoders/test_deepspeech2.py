@@ -161,7 +161,7 @@ def test_logits_equal_pytorch(topology):
     assert ops.convert_to_numpy(memory.mask).sum(1).tolist() == [
         encoder.output_lengths(n) for n in lengths
     ]
-    logits = ops.convert_to_numpy(compiled(decoder)(None, memory))
+    logits = ops.convert_to_numpy(compiled(decoder)(None, memory)["ctc_logits"])
     for row, length, found in zip(x, lengths, logits, strict=True):
         expected = pytorch_logits(row[:length], encoder, decoder)
         np.testing.assert_allclose(
