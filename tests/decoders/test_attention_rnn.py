@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.decoders.attention_rnn import BRIDGES, SCORES, AttentionRNNDecoder
+from s2s_zoo.decoders.attention_rnn import (
+    BRIDGES,
+    SCORES,
+    AttentionRNNDecoder,
+    StartBridge,
+)
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.typing import EncoderOutput
@@ -18,6 +23,24 @@ LENGTHS = np.array([5, 2, 3])
 MASK = np.arange(T)[None] < LENGTHS[:, None]
 TARGETS = np.array([[5, 9, 4, 1], [7, 1, 0, 0], [10, 4, 1, 0]], "int32")
 SETTINGS = {"width": WIDTH, "units": UNITS, "layers": 3, "residual": True}
+EXAMPLES = {
+    AttentionRNNDecoder: {
+        "vocabulary_size": 7,
+        "width": 3,
+        "units": 3,
+        "layers": 2,
+        "cell": "gru",
+        "attention": "bahdanau",
+        "attention_units": 4,
+        "residual": True,
+        "dropout": 0.25,
+        "bridge": "mean",
+        "tie_source": True,
+        "tie_output": True,
+        "initial_range": 0.1,
+    },
+    StartBridge: {"units": 3, "layers": 2, "cell": "gru", "initial_range": 0.1},
+}
 
 
 def make(shapes=None, dtype="float32", **settings):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.decoders.convs2s import ConvS2SDecoder
+from s2s_zoo.decoders.convs2s import ConvS2SAttention, ConvS2SDecoder
 from s2s_zoo.layers.embedding import TokenEmbedding
+from s2s_zoo.layers.positions import LearnedPositions
 from s2s_zoo.typing import EncoderOutput
 from s2s_zoo.vocabulary import END, START
 from tests.gradients import compiled, value_and_gradients
@@ -32,6 +33,21 @@ PUBLISHED = {
     "channels": (512,) * 9 + (1024,) * 4 + (2048,) * 2,
     "kernels": (3,) * 13 + (1,) * 2,
     "out_width": 512,
+}
+EXAMPLES = {
+    ConvS2SDecoder: {
+        "vocabulary_size": 7,
+        "width": 3,
+        "channels": (3, 4),
+        "kernels": (3, 1),
+        "out_width": 3,
+        "max_length": 5,
+        "dropout": 0.25,
+        "tie_source": True,
+        "tie_output": True,
+    },
+    ConvS2SAttention: {"width": 3},
+    LearnedPositions: {"max_length": 5, "width": 3},
 }
 
 

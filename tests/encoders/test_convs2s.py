@@ -25,6 +25,15 @@ PUBLISHED = {
     "kernels": (3,) * 13 + (1,) * 2,
     "attention_layers": 15,
 }
+EXAMPLES = {
+    ConvS2SEncoder: {
+        "channels": (3, 4),
+        "kernels": (3, 1),
+        "attention_layers": 2,
+        "max_length": 5,
+        "dropout": 0.25,
+    }
+}
 
 
 def make(channels=(4, 4, 5), kernels=(3, 3, 1), width=WIDTH, **settings):

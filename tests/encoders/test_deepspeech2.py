@@ -50,6 +50,23 @@ CONVOLUTIONS = {
     "strides": ((2, 2), (1, 2)),
     "filters": (3, 4),
 }
+EXAMPLES = {
+    DeepSpeech2Encoder: {
+        "kernels": ((3, 5), (5, 3)),
+        "strides": ((2, 2), (1, 2)),
+        "filters": (2, 3),
+        "rnn_layers": 2,
+        "rnn_units": 3,
+        "projection": 4,
+        "cell": "lstm",
+        "bidirectional": False,
+        "row_convolution": 3,
+        "ceiling": 20.0,
+        "dropout": 0.25,
+        "l2": 0.3,
+    },
+    CTCDecoder: {"vocabulary_size": 4, "l2": 0.3},
+}
 
 
 def parameters_by_formula(

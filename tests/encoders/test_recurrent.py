@@ -13,6 +13,17 @@ from tests.pytorch_reference import import_torch, recurrent_module
 LENGTHS = np.array([6, 2, 4])
 WIDTH, UNITS = 5, 3
 GNMT = {"units": UNITS, "layers": 4, "bidirectional_layers": 1, "residual_from": 2}
+EXAMPLES = {
+    RecurrentEncoder: {
+        "units": 3,
+        "layers": 3,
+        "bidirectional_layers": 1,
+        "cell": "gru",
+        "residual_from": 2,
+        "dropout": 0.25,
+        "initial_range": 0.1,
+    }
+}
 
 
 def make(dtype="float32", **settings):

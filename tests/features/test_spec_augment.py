@@ -8,6 +8,17 @@ from keras import ops
 from s2s_zoo.features.spec_augment import SpecAugment
 from tests.gradients import value_and_gradients
 
+EXAMPLES = {
+    SpecAugment: {
+        "num_frequency_masks": 1,
+        "frequency_width": 3,
+        "num_time_masks": 4,
+        "time_width": 5,
+        "time_share": 0.2,
+        "seed": 3,
+    }
+}
+
 
 def masked(layer, lengths, frames, size):
     """(B, T, D) bool, True where a batch of ones was masked."""

@@ -16,6 +16,15 @@ B, U, T, D, H, C = 3, 4, 5, 2, 3, 4
 LENGTHS = np.array([5, 2, 4])
 MASK = np.arange(T)[None] < LENGTHS[:, None]
 KINDS = [(cell, score) for cell in CELLS for score in SCORES]
+EXAMPLES = {
+    AttentionRecurrence: {
+        "units": 3,
+        "cell": "gru",
+        "score": "additive",
+        "attention_units": 4,
+        "initial_range": 0.1,
+    }
+}
 
 
 def make(cell, score, **kwargs):

@@ -11,6 +11,7 @@ from tests.gradients import compiled
 from tests.layers.attention_in_numpy import scores, softmax
 
 LENGTHS = np.array([4, 2, 0])
+EXAMPLES = {ContentAttention: {"score": "additive", "units": 3, "initial_range": 0.1}}
 
 
 def make(score, policy="float32"):

@@ -21,6 +21,16 @@ GEOMETRIES = [
     ((11, 7), (3, 2), 0.7),
     ((1, 1), (1, 1), None),
 ]
+EXAMPLES = {
+    SpectrogramConvolution: {
+        "filters": 2,
+        "kernel": (3, 5),
+        "stride": (2, 3),
+        "ceiling": 20.0,
+        "l2": 0.3,
+    },
+    RowConvolution: {"width": 3, "ceiling": 20.0, "l2": 0.3},
+}
 
 
 def randomize(layer, seed=3):

@@ -15,6 +15,9 @@ PADDING = [
     *[(1, True, 0, 0), (3, True, 2, 0), (4, True, 3, 0)],
 ]
 LENGTHS = np.array([7, 3, 5, 0])
+EXAMPLES = {
+    GatedConvolution: {"filters": 3, "kernel": 2, "causal": True, "dropout": 0.25}
+}
 
 
 def make(filters=4, kernel=3, causal=False, **kwargs):

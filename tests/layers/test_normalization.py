@@ -5,12 +5,21 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.layers.normalization import MaskedBatchNormalization
+from s2s_zoo.layers.normalization import LayerNormalization, MaskedBatchNormalization
 from tests.gradients import value_and_gradients
 from tests.pytorch_reference import import_torch
 
 LENGTHS = np.array([6, 2, 0, 4])
 SHAPES = [(4, 6, 3), (4, 6, 5, 3)]
+EXAMPLES = {
+    MaskedBatchNormalization: {
+        "momentum": 0.5,
+        "epsilon": 0.1,
+        "l2": 0.3,
+        "affine": False,
+    },
+    LayerNormalization: {"epsilon": 0.1, "norm": "l1"},
+}
 
 
 def batch(shape, seed=0):

@@ -17,6 +17,14 @@ from tests.pytorch_reference import (
 LENGTHS = np.array([7, 3, 5, 1])
 SIZES = {"D": 4, "H": 3}
 KINDS = [("gru", False), ("gru", True), ("lstm", False), ("lstm", True)]
+EXAMPLES = {
+    Recurrence: {
+        "units": 3,
+        "cell": "lstm",
+        "bidirectional": True,
+        "initial_range": 0.1,
+    }
+}
 
 
 def make(cell, bidirectional, seed=0, **kwargs):

@@ -12,6 +12,11 @@ from s2s_zoo.layers.weight_normalization import (
 from tests.gradients import compiled, value_and_gradients
 from tests.pytorch_reference import import_torch
 
+EXAMPLES = {
+    WeightNormalizedDense: {"units": 3, "gain": 0.5},
+    WeightNormalizedConvolution: {"units": 3, "kernel": 2, "gain": 0.5},
+}
+
 
 class TorchCopies:
     """PyTorch modules with the zoo's weights in float64, and their gradients."""
