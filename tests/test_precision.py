@@ -14,6 +14,7 @@ from s2s_zoo.precision import (
     uses_float16,
 )
 from s2s_zoo.registry import PRESETS
+from tests.tiny import topologies
 
 PENALTY = 1e-5
 WEIGHT = 1e-3
@@ -119,7 +120,7 @@ def test_it_serves_as_activity_regularizer():
     assert np.isfinite(model.evaluate(np.ones((2, 3)), np.ones((2, 1)), verbose=0))
 
 
-@pytest.mark.parametrize("name", PRESETS.names())
+@pytest.mark.parametrize("name", topologies())
 def test_every_penalty_of_every_preset_is_float32(name):
     layers = PRESETS.get(name).scaled().build()._flatten_layers()
     variables = [v for layer in layers for v in layer.weights]

@@ -24,21 +24,26 @@ def tiny_preset() -> Preset:
     )
 
 
-def topologies() -> list[str]:
+def distinct(*paths: str) -> list[str]:
+    """Names of presets, one for all that have the same scaled settings there.
+
+    Shares dropped and what is added to a variance make no difference.
+    """
+    first: dict[str, str] = {}
+    for preset in PRESETS:
+        scaled = preset.scaled()
+        found = sorted(
+            (path, str(value))
+            for path, value in [*scaled.kinds().items(), *scaled.settings().items()]
+            if path.startswith(paths) and not path.endswith(("dropout", "epsilon"))
+        )
+        first.setdefault(str(found), preset.name)
+    return sorted(first.values())
+
+
+def topologies(*paths: str) -> list[str]:
     """Names of presets, one for each kind of network they scale down to."""
-    kinds: dict[str, str] = {}
-    for name in PRESETS.names():
-        settings = PRESETS.get(name).scaled().settings()
-        parts = {
-            path: value
-            for path, value in settings.items()
-            if path.startswith(("features.", "encoder.", "decoder."))
-            and not path.endswith(("dropout", "epsilon"))
-        }
-        preset = PRESETS.get(name)
-        layers = (preset.features.func, preset.encoder.func, preset.decoder.func)
-        kinds.setdefault(f"{layers} {sorted(parts.items())}", name)
-    return sorted(kinds.values())
+    return distinct("features", "encoder", "decoder", *paths)
 
 
 def exact_model(name: str) -> Seq2Seq:

@@ -99,7 +99,7 @@ class AudioFeatures(Features):
         seed: int = 0,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
-        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.num_features = num_features
         self.sample_rate = sample_rate
         self.window_seconds = window_seconds

@@ -29,6 +29,8 @@ class Features(ZooLayer, abc.ABC):
         (2, 7, 1)
     """
 
+    computes_in_float32 = True
+
     @property
     def table(self) -> TokenEmbedding | None:
         """The rows of the source's tokens, None where the source has no tokens."""
@@ -81,6 +83,8 @@ class Augmentation(ZooLayer, abc.ABC):
         >>> float(ops.max(y))
         2.0
     """
+
+    computes_in_float32 = True
 
     @abc.abstractmethod
     def call(

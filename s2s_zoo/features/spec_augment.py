@@ -48,7 +48,7 @@ class SpecAugment(Augmentation):
         seed: int = 0,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
-        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.num_frequency_masks = num_frequency_masks
         self.frequency_width = frequency_width
         self.num_time_masks = num_time_masks

@@ -39,7 +39,7 @@ class TokenFeatures(Features):
         scaled: bool = False,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
-        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.width = width
         self.deviation = deviation

@@ -3,12 +3,12 @@
 import inspect
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Any, ClassVar, Self, Unpack
 
 import keras
 
 from s2s_zoo.parts import parameters
-from s2s_zoo.typing import Tensor
+from s2s_zoo.typing import LayerKwargs, Tensor
 
 CONTRACT = 3
 """Arguments of `call` that its contract names: two, and whether it is training."""
@@ -20,6 +20,10 @@ class ZooLayer(keras.layers.Layer):
     Every constructor argument is kept under its own name; `get_config` reads them
     back, so no layer repeats its arguments.
 
+    Attributes:
+        computes_in_float32: whether it does so under any policy, and casts none of
+            its inputs.
+
     Example:
         >>> from s2s_zoo.layers import ZooLayer
         >>> class Scale(ZooLayer):
@@ -29,6 +33,13 @@ class ZooLayer(keras.layers.Layer):
         >>> Scale.from_config(Scale(3.0).get_config()).settings()
         {'factor': 3.0}
     """
+
+    computes_in_float32: ClassVar[bool] = False
+
+    def __init__(self, **kwargs: Unpack[LayerKwargs]) -> None:
+        if self.computes_in_float32:
+            kwargs |= {"dtype": "float32", "autocast": False}
+        super().__init__(**kwargs)
 
     def settings(self) -> dict[str, Any]:
         """The constructor arguments: plain values and layers."""

@@ -34,8 +34,10 @@ class Carry(ZooLayer):
          [0. 0. 0.]]
     """
 
+    computes_in_float32 = True
+
     def __init__(self, streams: int, width: int, **kwargs: Unpack[LayerKwargs]) -> None:
-        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.streams = streams
         self.width = width
 

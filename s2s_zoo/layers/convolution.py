@@ -126,6 +126,8 @@ class RowConvolution(ZooLayer):
         (2, 7, 4)
     """
 
+    computes_in_float32 = True
+
     def __init__(
         self,
         width: int,
@@ -133,7 +135,7 @@ class RowConvolution(ZooLayer):
         l2: float = 0.0,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
-        super().__init__(**{**kwargs, "dtype": "float32"})
+        super().__init__(**kwargs)
         self.width = width
         self.ceiling = ceiling
         self.l2 = l2
@@ -154,7 +156,7 @@ class RowConvolution(ZooLayer):
     ) -> Tensor:
         """Convolve `inputs` (B, T, D), zero where `mask` (B, T) is False."""
         sides = ((self.width - 1) // 2, self.width // 2)
-        x = ops.pad(inputs, [(0, 0), sides, (0, 0)])
+        x = ops.pad(ops.cast(inputs, "float32"), [(0, 0), sides, (0, 0)])
         x = ops.depthwise_conv(x, self.kernel, data_format="channels_last")
         x = self.normalization(x, mask, training=training)
         return apply_mask(clipped_relu(x, self.ceiling), mask)

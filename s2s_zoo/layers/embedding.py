@@ -30,6 +30,8 @@ class TokenEmbedding(ZooLayer):
         ((1, 2, 4), (1, 2, 9))
     """
 
+    computes_in_float32 = True
+
     def __init__(
         self,
         vocabulary_size: int,
@@ -38,7 +40,7 @@ class TokenEmbedding(ZooLayer):
         scaled: bool = False,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
-        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
         self.width = width
         self.deviation = deviation

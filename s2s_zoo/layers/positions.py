@@ -26,10 +26,12 @@ class LearnedPositions(ZooLayer):
         (5, 4)
     """
 
+    computes_in_float32 = True
+
     def __init__(
         self, max_length: int, width: int, **kwargs: Unpack[LayerKwargs]
     ) -> None:
-        super().__init__(**{"dtype": "float32", "autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.max_length = max_length
         self.width = width
 

@@ -5,31 +5,28 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.catalog import list_presets
-from s2s_zoo.features.base import Features
 from s2s_zoo.layers.base import ZooLayer
-from s2s_zoo.layers.convolution import RowConvolution
-from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
-from s2s_zoo.layers.positions import LearnedPositions
 from s2s_zoo.registry import PRESETS
 from tests.tiny import batch_of, topologies
 
-NAMES = list_presets()
 POLICIES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
-FLOAT32 = (Features, RowConvolution, TokenEmbedding, LearnedPositions)
-HALF = (
-    ZooLayer,
-    keras.layers.Dense,
-    keras.layers.Conv2D,
-    keras.layers.Dropout,
-)
-"""Layers whose products and outputs are in half precision."""
 
 
 def built(name, policy):
     preset = PRESETS.get(name).scaled().with_settings({"recipe.precision": policy})
     return preset, preset.build()
+
+
+@pytest.fixture(scope="module", params=POLICIES)
+def policy(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=topologies())
+def mixed(request, policy):
+    """A scaled preset under a mixed policy, its model, and the dtype of halves."""
+    return *built(request.param, policy), POLICIES[policy]
 
 
 def inside(layer):
@@ -41,31 +38,36 @@ def inside(layer):
 
 def expected_dtypes(model, half):
     """(layer, dtype it computes in) of each layer; parts of a float32 one follow it."""
+    held = set()
     for part in (model.features, model.encoder, model.decoder):
-        held = set()
         for layer in inside(part):
-            if isinstance(layer, FLOAT32):
+            if isinstance(layer, ZooLayer) and layer.computes_in_float32:
                 held.update(map(id, inside(layer)))
-            assert id(layer) in held or isinstance(layer, HALF), type(layer)
             yield layer, "float32" if id(layer) in held else half
 
 
-@pytest.mark.parametrize("name", topologies())
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_layer_computes_where_it_should(name, policy):
-    _, model = built(name, policy)
-    for layer, dtype in expected_dtypes(model, POLICIES[policy]):
+def test_every_layer_computes_where_it_should(mixed):
+    _, model, half = mixed
+    for layer, dtype in expected_dtypes(model, half):
         assert layer.compute_dtype == dtype, layer.path
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("policy", POLICIES)
-def test_every_variable_is_a_float32_master(name, policy):
-    preset, model = built(name, policy)
-    preset.compile(model, updates=1)
-    for variable in [*model.trainable_variables, *model.optimizer.variables]:
-        whole = variable.dtype.startswith(("int", "uint"))
-        assert whole or variable.dtype == "float32", variable.path
+def test_every_variable_is_a_float32_master(mixed):
+    _, model, _ = mixed
+    for variable in model.trainable_variables:
+        assert variable.dtype == "float32", variable.path
+
+
+def test_logits_are_float32(mixed):
+    preset, model, _ = mixed
+    inputs = {
+        name: keras.KerasTensor(array.shape, dtype=str(array.dtype))
+        for name, array in batch_of(preset)[0].items()
+    }
+    found = model.compute_output_spec(inputs)
+    floats = [spec for name, spec in found.items() if name != "mask"]
+    assert floats
+    assert {spec.dtype for spec in floats} == {"float32"}
 
 
 @pytest.mark.parametrize("name", topologies())
@@ -110,17 +112,3 @@ def test_what_is_summed_over_time_or_classes_is_float32(name, monkeypatch):
         for dtype in dtypes:
             name = keras.backend.standardize_dtype(dtype)
             assert name == "float32" or name.startswith("int"), kind
-
-
-@pytest.mark.parametrize("name", topologies())
-@pytest.mark.parametrize("policy", POLICIES)
-def test_logits_are_float32(name, policy):
-    preset, model = built(name, policy)
-    inputs = {
-        name: keras.KerasTensor(array.shape, dtype=str(array.dtype))
-        for name, array in batch_of(preset)[0].items()
-    }
-    found = model.compute_output_spec(inputs)
-    floats = [spec for name, spec in found.items() if name != "mask"]
-    assert floats
-    assert {spec.dtype for spec in floats} == {"float32"}
