@@ -133,7 +133,7 @@ def shares(
         ],
         np.float32,
     )
-    return _per_replica(model, list(weights / max(weights.sum(), 1.0)))
+    return _per_replica(model, list(weights / max(float(weights.sum()), 1.0)))
 
 
 def _per_replica(model: keras.Model, values: Sequence[Any]) -> Any:
