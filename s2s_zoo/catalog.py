@@ -7,7 +7,8 @@ from functools import partial
 from typing import Any, Generic, Self, TypeVar
 
 from s2s_zoo import distribution
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, check_range
+from s2s_zoo.features.base import MAX_SEED
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.optimizers.loss_scaling import (
@@ -120,6 +121,8 @@ class Recipe:
             if getattr(self, name) < 0:
                 received = getattr(self, name)
                 raise UserError(f"recipe.{name} is 0 or more. Received: {received}")
+        with refusing("recipe"):
+            check_range("seed", self.seed, 0, MAX_SEED)
 
 
 TaskT = TypeVar("TaskT", bound=Task)

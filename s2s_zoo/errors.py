@@ -1,6 +1,6 @@
-"""The one error a user's mistake raises."""
+"""The one error a user's mistake raises, and the sentences that refuse a value."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,6 +10,21 @@ class UserError(Exception):
 
     The command line prints it without a traceback and exits with 1.
     """
+
+
+def check_choice(name: str, value: str, accepted: Collection[str]) -> None:
+    """Raise a ValueError unless `value` is one of those `accepted`.
+
+    What makes the part it belongs to turns the error into a UserError with the place.
+    """
+    if value not in accepted:
+        raise ValueError(f"{name} is one of {', '.join(accepted)}. Received: {value!r}")
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise a ValueError, as `check_choice`, unless `value` is from `low` to `high`."""
+    if not low <= value <= high:
+        raise ValueError(f"{name} is {low:,} to {high:,}. Received: {value!r}")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ be another part. Descriptions are looked up, never run.
 import importlib
 import inspect
 import pkgutil
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
@@ -115,7 +116,7 @@ def make_of(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     if unknown:
         raise UserError(f"{where} takes {', '.join(known)}. Received: {unknown}")
     made = {n: _argument(known[n], v, f"{where}.{n}") for n, v in values.items()}
-    with refusing(where, TypeError):
+    with refusing(where, TypeError, UserError):
         return cls(**made)
 
 
@@ -199,7 +200,7 @@ def check_type(annotation: Any, value: Any, where: str) -> None:
 def accepts(annotation: Any, value: Any) -> bool:
     """Whether `value`, as JSON gives it, is of the type `annotation`.
 
-    Lists stand for tuples and sequences, whole numbers for floats.
+    Lists stand for tuples and sequences, whole numbers for floats; floats are finite.
     """
     if annotation in (Any, inspect.Parameter.empty):
         return True
@@ -236,7 +237,7 @@ def _is_plain(annotation: Any, value: Any) -> bool:
     if annotation in (int, float) and isinstance(value, bool):
         return False
     if annotation is float:
-        return isinstance(value, (int, float))
+        return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
     return isinstance(value, NoneType if annotation is None else annotation)
 
 

@@ -126,6 +126,57 @@ def test_a_value_of_another_type_is_refused(path, value):
         SMALL.with_settings({path: value})
 
 
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ("features.sample_rate=1000000000000", "features: sample_rate is 1 to 768,000"),
+        ("features.sample_rate=1e12", "features.sample_rate is of type int"),
+        ("features.window_seconds=1e12", "features: window_seconds is from one sample"),
+        ("features.stride_seconds=1e12", "features: stride_seconds is from one sample"),
+        (
+            "features.window_seconds=Infinity",
+            "features.window_seconds is of type float",
+        ),
+        ("features.window_seconds=NaN", "features.window_seconds is of type float"),
+        ("features.fft_length=1000000000", "features: fft_length is an even number"),
+        ("features.num_features=1000000000", "features: num_features is 1 to 32,769"),
+        ("encoder.rnn_layers=1000000000", "encoder: rnn_layers is 0 to 1,000"),
+        ("encoder.row_convolution=-1", "encoder: row_convolution is 0 to"),
+        ("task.sample_rate=1000000000000", "task.sample_rate: sample_rate is 1 to"),
+        ("task.buckets=0", "task.buckets: buckets is 1 to 128"),
+        ("recipe.seed=4294967296", "recipe: seed is 0 to 2,147,483,647"),
+    ],
+)
+def test_a_number_beyond_all_bounds_is_refused_before_anything_is_made(setting, match):
+    with pytest.raises(UserError, match=match):
+        SMALL.with_settings(dict([parse_setting(setting)])).build()
+
+
+@pytest.mark.parametrize(
+    ("setting", "match"),
+    [
+        ("encoder.layers=1000000000", "encoder: layers is 1 to 1,000"),
+        ("decoder.layers=1000000000", "decoder: layers is 1 to 1,000"),
+        ("encoder.heads=0", "encoder: heads is 1 to"),
+        ("decoder.heads=-4", "decoder: heads is 1 to"),
+        ("features.width=0", "features: width is 1 to"),
+        ("task.validation_beam=0", "validation_beam is 1 to"),
+    ],
+)
+def test_numbers_of_translators_have_bounds_too(setting, match):
+    preset = PRESETS.get("transformer_tiny").scaled()
+    with pytest.raises(UserError, match=match):
+        preset.with_settings(dict([parse_setting(setting)])).build()
+
+
+@pytest.mark.parametrize("name", ["gain_db", "noise_db"])
+@pytest.mark.parametrize("typed", ["", "loud", "{}", "[]", "[1]", '[1, "2"]', "[2, 1]"])
+def test_levels_are_two_numbers(name, typed):
+    path = f"task.augmentation.{name}"
+    with pytest.raises(UserError, match=rf"^{path}.*Received: "):
+        SMALL.with_settings(dict([parse_setting(f"{path}={typed}")]))
+
+
 def test_whole_numbers_are_floats_and_lists_tuples():
     preset = SMALL.with_settings(
         {"encoder.dropout": 0, "encoder.kernels": [[3, 5], [5, 3]]}

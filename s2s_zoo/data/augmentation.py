@@ -8,10 +8,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import check_range
 from s2s_zoo.parts import PlainPart
 
 ROUNDING = 1e-6
+SPEEDS = (0.1, 10.0)
+LOUDEST = 200
+"""Of noise and gain, in dB either way: what float32 holds with room to spare."""
 
 Audio: TypeAlias = NDArray[np.float32]
 
@@ -30,7 +33,7 @@ class AudioAugmentation(PlainPart):
         gain_db: gain uniform between the two, in dB.
 
     Raises:
-        UserError: a speed that is not positive, or a range the wrong way round.
+        ValueError: a speed that is not positive, or a range the wrong way round.
     """
 
     speed: tuple[float, ...] | float = ()
@@ -38,13 +41,16 @@ class AudioAugmentation(PlainPart):
     gain_db: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self._slowest <= 0 or (isinstance(self.speed, float) and self.speed < 0):
-            accepted = "positive ratios, or one number from 0 to below 1"
-            raise UserError(f"speed: {accepted}; received {self.speed}")
+        if isinstance(self.speed, tuple):
+            for ratio in self.speed:
+                check_range("speed", ratio, *SPEEDS)
+        else:
+            check_range("speed", self.speed, 0, 1 - SPEEDS[0])
         for key in ("noise_db", "gain_db"):
             levels = getattr(self, key)
-            if levels is not None and not levels[0] <= levels[1]:
-                raise UserError(f"{key}: (lowest, highest) in dB; received {levels}")
+            if levels is not None and not -LOUDEST <= levels[0] <= levels[1] <= LOUDEST:
+                rule = f"(lowest, highest) in dB, from -{LOUDEST} to {LOUDEST}"
+                raise ValueError(f"{key} is {rule}. Received: {levels!r}")
 
     def __call__(
         self, audio: Audio, sample_rate: int, rng: np.random.Generator

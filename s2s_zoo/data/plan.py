@@ -13,6 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 CANDIDATES = 128
+"""Lengths that may become the edge of a bucket."""
+
+MAX_BUCKETS = CANDIDATES
 
 
 @dataclass(frozen=True)

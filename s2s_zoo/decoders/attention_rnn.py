@@ -7,8 +7,9 @@ import keras
 from keras import ops
 
 from s2s_zoo.decoders.base import TokenDecoder, shifted_right
+from s2s_zoo.errors import check_choice, check_range
 from s2s_zoo.layers.attention_recurrence import AttentionRecurrence
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.layers.base import MAX_LAYERS, ZooLayer
 from s2s_zoo.layers.content_attention import AttentionMemory, uniform_or_glorot
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.masking import apply_mask
@@ -93,8 +94,9 @@ class AttentionRNNDecoder(TokenDecoder):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
-        _check("attention", attention, tuple(SCORES))
-        _check("bridge", bridge, BRIDGES)
+        check_choice("attention", attention, SCORES)
+        check_choice("bridge", bridge, BRIDGES)
+        check_range("layers", layers, 1, MAX_LAYERS)
         self.vocabulary_size = vocabulary_size
         self.width = width
         self.units = units
@@ -353,8 +355,3 @@ def masked_mean(memory: EncoderOutput) -> Tensor:
     frames = apply_mask(ops.cast(memory.sequence, "float32"), memory.mask)
     count = ops.sum(ops.cast(memory.mask, "float32"), axis=1, keepdims=True)
     return ops.sum(frames, axis=1) / ops.maximum(count, 1.0)
-
-
-def _check(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name} is one of {', '.join(known)}. Received: {value!r}")

@@ -8,11 +8,13 @@ import keras
 from keras import ops
 
 from s2s_zoo.decoders.base import TokenDecoder, shifted_right
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.errors import check_range
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.gated_convolution import (
     GatedConvolution,
     balanced_sum,
+    check_stack,
     scaled_stack,
 )
 from s2s_zoo.layers.masking import mask_lengths
@@ -83,6 +85,8 @@ class ConvS2SDecoder(TokenDecoder):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_stack(channels, kernels)
+        check_range("max_length", max_length, 0, MAX_SIZE)
         if tie_output and out_width != width:
             raise ValueError(
                 "a table that scores tokens needs out_width = width. Received: "

@@ -7,7 +7,9 @@ import keras
 from keras import ops
 
 from s2s_zoo.decoders.base import TokenDecoder, shifted_right
+from s2s_zoo.errors import check_range
 from s2s_zoo.layers.attention import CrossAttention, KeysValues, SelfAttention, times
+from s2s_zoo.layers.base import MAX_LAYERS
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.layers.transformer import (
     TransformerBlock,
@@ -84,6 +86,7 @@ class TransformerDecoder(TokenDecoder):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_range("layers", layers, 1, MAX_LAYERS)
         self.vocabulary_size = vocabulary_size
         self.width = width
         self.layers = layers

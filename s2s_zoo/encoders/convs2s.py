@@ -8,9 +8,12 @@ import keras
 from keras import ops
 
 from s2s_zoo.encoders.base import Encoder
+from s2s_zoo.errors import check_range
+from s2s_zoo.layers.base import MAX_LAYERS
 from s2s_zoo.layers.gated_convolution import (
     GatedConvolution,
     balanced_sum,
+    check_stack,
     scaled_stack,
 )
 from s2s_zoo.layers.masking import apply_mask
@@ -53,6 +56,8 @@ class ConvS2SEncoder(Encoder):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_stack(channels, kernels)
+        check_range("attention_layers", attention_layers, 1, MAX_LAYERS)
         self.channels = channels
         self.kernels = kernels
         self.attention_layers = attention_layers

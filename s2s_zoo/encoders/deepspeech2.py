@@ -9,7 +9,9 @@ import keras
 from keras import ops
 
 from s2s_zoo.encoders.base import Encoder
+from s2s_zoo.errors import check_range
 from s2s_zoo.layers.activation import clipped_relu
+from s2s_zoo.layers.base import MAX_LAYERS, MAX_SIZE
 from s2s_zoo.layers.convolution import (
     RowConvolution,
     SpectrogramConvolution,
@@ -74,6 +76,9 @@ class DeepSpeech2Encoder(Encoder):
                 "kernels, strides and filters name the same convolutions. Received: "
                 f"{len(kernels)}, {len(strides)} and {len(filters)} of them"
             )
+        check_range("convolutions", len(kernels), 0, MAX_LAYERS)
+        check_range("rnn_layers", rnn_layers, 0, MAX_LAYERS)
+        check_range("row_convolution", row_convolution, 0, MAX_SIZE)
         self.kernels = kernels
         self.strides = strides
         self.filters = filters

@@ -7,6 +7,8 @@ import keras
 from keras import ops
 
 from s2s_zoo.encoders.base import Encoder
+from s2s_zoo.errors import check_range
+from s2s_zoo.layers.base import MAX_LAYERS
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.recurrent import PARTS, Recurrence
 from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
@@ -55,11 +57,8 @@ class RecurrentEncoder(Encoder):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
-        if not 0 <= bidirectional_layers <= layers:
-            raise ValueError(
-                f"bidirectional_layers is 0 to {layers}. "
-                f"Received: {bidirectional_layers}"
-            )
+        check_range("layers", layers, 1, MAX_LAYERS)
+        check_range("bidirectional_layers", bidirectional_layers, 0, layers)
         self.units = units
         self.layers = layers
         self.bidirectional_layers = bidirectional_layers

@@ -7,7 +7,9 @@ import keras
 from keras import ops
 
 from s2s_zoo.encoders.base import Encoder
+from s2s_zoo.errors import check_range
 from s2s_zoo.layers.attention import SelfAttention
+from s2s_zoo.layers.base import MAX_LAYERS
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.transformer import (
     TransformerBlock,
@@ -57,6 +59,7 @@ class TransformerEncoder(Encoder):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_range("layers", layers, 1, MAX_LAYERS)
         self.width = width
         self.layers = layers
         self.heads = heads

@@ -1,15 +1,14 @@
 """The base of the audio frontends: framing, power spectra, normalization."""
 
 import abc
-from collections.abc import Collection
 from typing import Literal, TypeAlias, Unpack
 
 import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.errors import UserError
-from s2s_zoo.features.base import Features
+from s2s_zoo.errors import check_choice, check_range
+from s2s_zoo.features.base import MAX_SEED, Features
 from s2s_zoo.layers.masking import sequence_mask
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
@@ -17,6 +16,14 @@ Window: TypeAlias = Literal["hann", "hamming", "none"]
 Normalization: TypeAlias = Literal["per_feature", "global", "none"]
 
 VARIANCE_FLOOR = 1e-10
+MAX_RATE = 768_000
+MAX_STRIDE_SECONDS = 10.0
+MAX_FFT = 1 << 16
+"""Samples of a transform; the window is no longer."""
+
+MIN_FLOOR = float(np.finfo(np.float32).tiny)
+"""What is added to powers, so that their logarithm is finite."""
+
 WINDOW_COEFFICIENT = {"hann": 0.5, "hamming": 0.54, "none": 1.0}
 
 
@@ -32,16 +39,6 @@ class AudioOptions(LayerKwargs, total=False):
     dither: float
     normalization: Normalization
     seed: int
-
-
-def check_choice(key: str, value: str, accepted: Collection[str]) -> None:
-    """Refuse an option that is none of the accepted ones.
-
-    Raises:
-        UserError: naming the key, what is accepted and what came.
-    """
-    if value not in accepted:
-        raise UserError(f"{key}: one of {', '.join(accepted)}; received {value!r}")
 
 
 class AudioFeatures(Features):
@@ -70,7 +67,7 @@ class AudioFeatures(Features):
         seed: seed of the dither.
 
     Raises:
-        UserError: an option out of its range.
+        ValueError: an option out of its range.
 
     Example:
         >>> from keras import ops
@@ -240,13 +237,20 @@ class AudioFeatures(Features):
         check_choice("window", self.window, WINDOW_COEFFICIENT)
         accepted = ("per_feature", "global", "none")
         check_choice("normalization", self.normalization, accepted)
-        if self.num_features < 1:
-            raise UserError(f"num_features: at least 1; received {self.num_features}")
-        for key in ("window_seconds", "stride_seconds"):
-            seconds = getattr(self, key)
-            if round(seconds * self.sample_rate) < 1:
-                raise UserError(f"{key}: at least one sample; received {seconds}")
+        check_range("num_features", self.num_features, 1, MAX_FFT // 2 + 1)
+        check_range("pre_emphasis", self.pre_emphasis, 0, 1)
+        check_range("dither", self.dither, 0, 1)
+        check_range("seed", self.seed, 0, MAX_SEED)
+        check_range("sample_rate", self.sample_rate, 1, MAX_RATE)
+        self._check_seconds("window_seconds", MAX_FFT / self.sample_rate)
+        self._check_seconds("stride_seconds", MAX_STRIDE_SECONDS)
         size, fft = self.window_samples, self.fft_samples
-        if fft < size or fft % 2:
-            message = f"an even number, at least the window's {size} samples"
-            raise UserError(f"fft_length: {message}; received {fft}")
+        if not size <= fft <= MAX_FFT or fft % 2:
+            rule = f"an even number from the window's {size} samples to {MAX_FFT}"
+            raise ValueError(f"fft_length is {rule}. Received: {fft}")
+
+    def _check_seconds(self, name: str, most: float) -> None:
+        seconds = getattr(self, name)
+        if not 0 < seconds <= most or round(seconds * self.sample_rate) < 1:
+            rule = f"from one sample to {most:g} s"
+            raise ValueError(f"{name} is {rule}. Received: {seconds!r}")

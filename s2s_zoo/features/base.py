@@ -6,6 +6,9 @@ from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.typing import Shape, Tensor
 
+MAX_SEED = 2**31 - 1
+"""The largest that every backend takes."""
+
 
 class Features(ZooLayer, abc.ABC):
     """Turns a padded raw source into what an encoder reads; computes in float32.

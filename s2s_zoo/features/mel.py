@@ -6,12 +6,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.errors import UserError
-from s2s_zoo.features.audio import AudioFeatures, AudioOptions, check_choice
+from s2s_zoo.errors import check_choice, check_range
+from s2s_zoo.features.audio import MIN_FLOOR, AudioFeatures, AudioOptions
 from s2s_zoo.typing import Shape, Tensor
 
 MelScale: TypeAlias = Literal["slaney", "htk"]
 MelNorm: TypeAlias = Literal["slaney", "none"]
+
+MAX_FILTERS = 1024
 
 
 class LogMelOptions(AudioOptions, total=False):
@@ -91,12 +93,14 @@ class LogMel(AudioFeatures):
         return ops.log(ops.matmul(power, filters) + self.floor)
 
     def _check_mel(self) -> None:
+        check_range("num_features", self.num_features, 1, MAX_FILTERS)
+        check_range("floor", self.floor, MIN_FLOOR, 1.0)
         check_choice("mel_scale", self.mel_scale, ("slaney", "htk"))
         check_choice("mel_norm", self.mel_norm, ("slaney", "none"))
         nyquist = self.sample_rate / 2
         if not 0 <= self.f_min < (self.f_max or nyquist) <= nyquist:
-            message = f"0 <= f_min < f_max <= {nyquist:g} Hz"
-            raise UserError(f"{message}; received {self.f_min} and {self.f_max}")
+            rule = f"0 <= f_min < f_max <= {nyquist:g} Hz"
+            raise ValueError(f"{rule}. Received: {self.f_min!r} and {self.f_max!r}")
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -132,9 +136,7 @@ class MFCC(LogMel):
         super().__init__(num_features, **options)
         self.num_mels = num_mels
         self.lifter = lifter
-        if not 1 <= num_features <= self.num_filters:
-            message = f"1 to {self.num_filters}, the number of mel filters"
-            raise UserError(f"num_features: {message}; received {num_features}")
+        check_range("num_mels", self.num_filters, num_features, MAX_FILTERS)
 
     @property
     def num_filters(self) -> int:

@@ -5,9 +5,12 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.features.base import Augmentation
+from s2s_zoo.errors import check_range
+from s2s_zoo.features.base import MAX_SEED, Augmentation
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.typing import LayerKwargs, Tensor
+
+MAX_MASKS, MAX_WIDTH = 1000, 1_000_000
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -49,6 +52,12 @@ class SpecAugment(Augmentation):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_range("num_frequency_masks", num_frequency_masks, 0, MAX_MASKS)
+        check_range("frequency_width", frequency_width, 0, MAX_WIDTH)
+        check_range("num_time_masks", num_time_masks, 0, MAX_MASKS)
+        check_range("time_width", time_width, 0, MAX_WIDTH)
+        check_range("time_share", time_share, 0, 1)
+        check_range("seed", seed, 0, MAX_SEED)
         self.num_frequency_masks = num_frequency_masks
         self.frequency_width = frequency_width
         self.num_time_masks = num_time_masks

@@ -6,8 +6,8 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.errors import UserError
-from s2s_zoo.features.audio import AudioFeatures, AudioOptions
+from s2s_zoo.errors import check_range
+from s2s_zoo.features.audio import MIN_FLOOR, AudioFeatures, AudioOptions
 from s2s_zoo.typing import Tensor
 
 
@@ -42,9 +42,8 @@ class LogSpectrogram(AudioFeatures):
         options.setdefault("pre_emphasis", 0.0)
         super().__init__(num_features, **options)
         self.floor = floor
-        most = self.fft_samples // 2 + 1
-        if num_features > most:
-            raise UserError(f"num_features: at most {most}; received {num_features}")
+        check_range("floor", floor, MIN_FLOOR, 1.0)
+        check_range("num_features", num_features, 1, self.fft_samples // 2 + 1)
 
     @property
     def bins(self) -> int:

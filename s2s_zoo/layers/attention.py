@@ -8,7 +8,8 @@ from typing import NamedTuple, Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.errors import check_range
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 MASKED = -1e9
@@ -43,6 +44,8 @@ class MultiHeadAttention(ZooLayer):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_range("heads", heads, 1, MAX_SIZE)
+        check_range("width", width, 1, MAX_SIZE)
         if width % heads:
             raise ValueError(
                 f"width is a multiple of heads. Received: {width} and {heads}"

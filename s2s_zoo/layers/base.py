@@ -10,6 +10,12 @@ import keras
 from s2s_zoo.parts import parameters
 from s2s_zoo.typing import LayerKwargs, Tensor
 
+MAX_LAYERS = 1000
+"""Of a stack: those of the deepest published (Wang et al., 2022, arXiv 2203.00555)."""
+
+MAX_SIZE = 2**31 - 1
+"""Of a dimension of a tensor."""
+
 CONTRACT = 3
 """Arguments of `call` that its contract names: two, and whether it is training."""
 

@@ -5,8 +5,11 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from s2s_zoo.errors import check_range
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
+
+MAX_STREAMS = 1 << 16
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -38,6 +41,7 @@ class Carry(ZooLayer):
 
     def __init__(self, streams: int, width: int, **kwargs: Unpack[LayerKwargs]) -> None:
         super().__init__(**kwargs)
+        check_range("streams", streams, 1, MAX_STREAMS)
         self.streams = streams
         self.width = width
 

@@ -5,7 +5,8 @@ from typing import NamedTuple, Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.errors import check_choice, check_range
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
 
@@ -65,8 +66,9 @@ class ContentAttention(ZooLayer):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
-        if score not in SCORES:
-            raise ValueError(f"score is one of {', '.join(SCORES)}. Received: {score}")
+        check_choice("score", score, SCORES)
+        if units is not None:
+            check_range("units", units, 1, MAX_SIZE)
         if score == "dot" and units is not None:
             raise ValueError(f"dot scores are as deep as the queries, not {units}")
         self.score = score

@@ -5,8 +5,9 @@ from typing import Unpack
 import keras
 from keras import ops
 
+from s2s_zoo.errors import check_range
 from s2s_zoo.layers.activation import clipped_relu
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
 from s2s_zoo.precision import l2_penalty
@@ -136,6 +137,7 @@ class RowConvolution(ZooLayer):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_range("width", width, 1, MAX_SIZE)
         self.width = width
         self.ceiling = ceiling
         self.l2 = l2

@@ -5,7 +5,8 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.errors import check_range
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 
@@ -41,6 +42,8 @@ class TokenEmbedding(ZooLayer):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
+        check_range("vocabulary_size", vocabulary_size, 1, MAX_SIZE)
+        check_range("width", width, 1, MAX_SIZE)
         self.vocabulary_size = vocabulary_size
         self.width = width
         self.deviation = deviation

@@ -1,6 +1,7 @@
 """Gated convolutions (Dauphin et al., 2017, https://arxiv.org/abs/1612.08083)."""
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any, Unpack
@@ -8,7 +9,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.layers.base import MAX_LAYERS, ZooLayer
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.weight_normalization import (
     WeightNormalizedConvolution,
@@ -131,6 +132,15 @@ class GatedConvolution(ZooLayer):
 def _gate(x: Tensor) -> Tensor:
     values, gates = ops.split(x, 2, axis=-1)
     return values * ops.sigmoid(gates)
+
+
+def check_stack(channels: Sequence[int], kernels: Sequence[int]) -> None:
+    """Raise a ValueError unless these are the sizes of 1 to `MAX_LAYERS` layers."""
+    if len(channels) != len(kernels) or not 1 <= len(channels) <= MAX_LAYERS:
+        raise ValueError(
+            f"channels and kernels name the same 1 to {MAX_LAYERS:,} convolutions. "
+            f"Received: {len(channels)} and {len(kernels)} of them"
+        )
 
 
 def scaled_stack(part: partial[Any]) -> dict[str, Any]:

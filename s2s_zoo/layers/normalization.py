@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from s2s_zoo import distribution
+from s2s_zoo.errors import check_choice
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.precision import l2_penalty
@@ -145,8 +146,7 @@ class LayerNormalization(ZooLayer):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
-        if norm not in ("l1", "l2"):
-            raise ValueError(f"norm is l1 or l2. Received: {norm!r}")
+        check_choice("norm", norm, ("l1", "l2"))
         self.epsilon = epsilon
         self.norm = norm
 

@@ -5,7 +5,8 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.errors import check_range
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 
@@ -32,6 +33,7 @@ class LearnedPositions(ZooLayer):
         self, max_length: int, width: int, **kwargs: Unpack[LayerKwargs]
     ) -> None:
         super().__init__(**kwargs)
+        check_range("max_length", max_length, 1, MAX_SIZE)
         self.max_length = max_length
         self.width = width
 

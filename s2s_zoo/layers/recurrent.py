@@ -13,7 +13,8 @@ from typing import TypeAlias, Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.errors import check_choice, check_range
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 Stepped: TypeAlias = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
@@ -59,8 +60,8 @@ class Recurrence(ZooLayer):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
-        if cell not in GATES:
-            raise ValueError(f"cell is one of {', '.join(GATES)}. Received: {cell!r}")
+        check_choice("cell", cell, GATES)
+        check_range("units", units, 1, MAX_SIZE)
         self.units = units
         self.cell = cell
         self.bidirectional = bidirectional

@@ -6,6 +6,7 @@ from typing import Unpack
 import keras
 from keras import ops
 
+from s2s_zoo.errors import check_choice
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.normalization import LayerNormalization, MaskedBatchNormalization
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
@@ -165,8 +166,7 @@ def normalization(norm: str, epsilon: float, policy: keras.DTypePolicy) -> ZooLa
     Raises:
         ValueError: no such name.
     """
-    if norm not in NORMS:
-        raise ValueError(f"norm is one of {', '.join(NORMS)}. Received: {norm!r}")
+    check_choice("norm", norm, NORMS)
     options = {"epsilon": epsilon, "dtype": policy, "name": "normalization"}
     if norm == "batch":
         return MaskedBatchNormalization(momentum=0.95, affine=False, **options)

@@ -9,7 +9,8 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.layers.base import ZooLayer
+from s2s_zoo.errors import check_range
+from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 
@@ -35,6 +36,7 @@ class WeightNormalizedDense(ZooLayer):
         self, units: int, gain: float = 1.0, **kwargs: Unpack[LayerKwargs]
     ) -> None:
         super().__init__(**kwargs)
+        check_range("units", units, 1, MAX_SIZE)
         self.units = units
         self.gain = gain
 
@@ -106,6 +108,7 @@ class WeightNormalizedConvolution(WeightNormalizedDense):
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(units, gain, **kwargs)
+        check_range("kernel", kernel, 1, MAX_SIZE)
         self.kernel = kernel
 
     def build(self, input_shape: Shape) -> None:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from s2s_zoo import distribution
+from s2s_zoo.errors import check_choice
 from s2s_zoo.optimizers.gradients import dense
 from s2s_zoo.optimizers.lazy_adam import LazyAdam
 from s2s_zoo.optimizers.wrapper import OptimizerWrapper
@@ -69,8 +70,7 @@ class LARC(OptimizerWrapper):
         loss_scale_factor: float | None = None,
         name: str = "larc",
     ) -> None:
-        if mode not in _MODES:
-            raise ValueError(f"mode is clip or scale. Received: {mode!r}")
+        check_choice("mode", mode, _MODES)
         if not eta > 0:
             raise ValueError(f"eta is above 0. Received: {eta}")
         _check(inner_optimizer)

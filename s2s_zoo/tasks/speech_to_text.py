@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.manifests import Utterance, is_features
+from s2s_zoo.data.plan import MAX_BUCKETS
 from s2s_zoo.data.precomputed import FEATURE_RATE
 from s2s_zoo.data.speech import SpeechBatches
 from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, check_range
+from s2s_zoo.features.audio import MAX_RATE
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.metrics.bootstrap import Pooled
@@ -68,6 +70,10 @@ class SpeechToText(Task):
     max_seconds: float = 16.7
     augmentation: AudioAugmentation = field(default_factory=AudioAugmentation)
     buckets: int = 4
+
+    def __post_init__(self) -> None:
+        check_range("sample_rate", self.sample_rate, 1, MAX_RATE)
+        check_range("buckets", self.buckets, 1, MAX_BUCKETS)
 
     @property
     def metric(self) -> str:

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from s2s_zoo.data.learned_tokenizer import learn_tokenizer
 from s2s_zoo.data.pairs import Pair, PairSequence, PairView
+from s2s_zoo.data.plan import MAX_BUCKETS
 from s2s_zoo.data.sentencepiece_model import Kind
 from s2s_zoo.data.text import TextBatches, usable_pairs
 from s2s_zoo.data.tokenizer import Tokenizer, read_tokenizer
 from s2s_zoo.data.tokenizer_pair import TokenizerPair
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, check_choice, check_range
+from s2s_zoo.layers.base import MAX_SIZE
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.metrics.bleu_tokenizer import AUTO, BleuTokenizer, bleu_tokenizer
@@ -106,14 +108,14 @@ class TextToText(Task):
     )
 
     def __post_init__(self) -> None:
-        if self.measure not in METRICS:
-            known = ", ".join(METRICS)
-            raise UserError(f"task.measure is one of {known}. Received: {self.measure}")
-        if self.bleu_tokenizer not in (AUTO, *TOKENIZERS):
-            raise UserError(
-                f"task.bleu_tokenizer is one of {', '.join((AUTO, *TOKENIZERS))}. "
-                f"Received: {self.bleu_tokenizer}"
-            )
+        check_choice("measure", self.measure, METRICS)
+        check_choice("bleu_tokenizer", self.bleu_tokenizer, (AUTO, *TOKENIZERS))
+        check_range("bpe_dropout", self.bpe_dropout, 0, 1)
+        check_range("vocabulary", self.vocabulary, FIRST, MAX_SIZE)
+        check_range("max_tokens", self.max_tokens, 1, MAX_SIZE)
+        check_range("cut", self.cut, 0, MAX_SIZE)
+        check_range("buckets", self.buckets, 1, MAX_BUCKETS)
+        check_range("validation_beam", self.validation_beam, 1, MAX_SIZE)
 
     @property
     def metric(self) -> str:

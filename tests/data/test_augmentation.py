@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from s2s_zoo.data.augmentation import AudioAugmentation
-from s2s_zoo.errors import UserError
 
 soxr = pytest.importorskip("soxr", reason="resamples for speed perturbation")
 
@@ -132,13 +131,16 @@ def test_every_duration_lies_between_shortest_and_longest(speed):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"speed": (0.9, 0.0)}, "speed: .*received"),
-        ({"speed": 1.0}, "speed: .*received 1.0"),
-        ({"speed": -0.1}, "speed: .*received -0.1"),
-        ({"noise_db": (-60, -90)}, r"noise_db: \(lowest, highest\)"),
-        ({"gain_db": (1, 0)}, "gain_db: "),
+        ({"speed": (0.9, 0.0)}, "speed is 0.1 to 10.0. Received: 0.0"),
+        ({"speed": (1e-300,)}, "speed is 0.1 to 10.0. Received: 1e-300"),
+        ({"speed": 1.0}, "speed is 0 to 0.9. Received: 1.0"),
+        ({"speed": -0.1}, "speed is 0 to 0.9. Received: -0.1"),
+        ({"noise_db": (-60, -90)}, r"noise_db is \(lowest, highest\) in dB"),
+        ({"noise_db": (-60, float("nan"))}, r"noise_db .* Received: \(-60, nan\)"),
+        ({"gain_db": (1, 0)}, r"gain_db .* Received: \(1, 0\)"),
+        ({"gain_db": (0, 1e308)}, r"gain_db .* from -200 to 200. Received: \(0, 1e"),
     ],
 )
 def test_bad_options_name_what_is_accepted(options, message):
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(ValueError, match=message):
         AudioAugmentation(**options)

@@ -216,8 +216,8 @@ def test_only_registered_encoders_are_encoders(directory, part):
         (("encoder", "rnn_units"), "8", "rnn_units is of type int"),
         (("encoder", "rnn_units"), 2.5, "rnn_units is of type int"),
         (("encoder", "rnn_units"), True, "rnn_units is of type int"),
-        (("encoder", "rnn_units"), -2, "-6"),
-        (("encoder", "rnn_units"), 10**30, "numbers"),
+        (("encoder", "rnn_units"), -2, "units is 1 to"),
+        (("encoder", "rnn_units"), 10**30, "units is 1 to"),
         (("encoder", "rnn_units"), 10**6, "numbers"),
         (("encoder", "kernels"), [[3, "3"]], "kernels"),
         (("encoder", "kernels"), [[3, 3, 3]], "kernels"),
@@ -230,6 +230,8 @@ def test_only_registered_encoders_are_encoders(directory, part):
         (("encoder",), [1], "'encoder' is an object"),
         (("decoder",), None, "'decoder' is an object"),
         (("decoder", "vocabulary_size"), 10**9, "numbers"),
+        (("encoder", "rnn_layers"), 10**9, "rnn_layers is 0 to 1,000"),
+        (("encoder", "kernels"), [[1, 1]] * 90_000, "the same convolutions"),
         (("augmentation",), {"part": "s2s_zoo>Absent"}, "registered Augmentation"),
         (("optimizer",), {}, "optimizer"),
     ],
@@ -258,10 +260,44 @@ def test_a_missing_part_is_named(directory, part):
         (("augmentation",), {"part": PLAIN, "speed": "x"}, r"task\.json"),
         (("augmentation",), {"part": PLAIN, "command": "x"}, "command"),
         (("callback",), "x", "callback"),
+        (("augmentation",), {"part": PLAIN, "gain_db": ""}, "gain_db is of type"),
+        (("augmentation",), {"part": PLAIN, "gain_db": "x"}, "gain_db is of type"),
+        (("augmentation",), {"part": PLAIN, "gain_db": {}}, "gain_db is of type"),
+        (("augmentation",), {"part": PLAIN, "noise_db": []}, "noise_db is of type"),
+        (
+            ("augmentation",),
+            {"part": PLAIN, "noise_db": [1, 0]},
+            r"task\.json.*noise_db",
+        ),
+        (
+            ("augmentation",),
+            {"part": PLAIN, "noise_db": [-1e308, 1e308]},
+            "-200 to 200",
+        ),
+        (("sample_rate",), 10**12, r"task\.json: sample_rate is 1 to 768,000"),
+        (("max_seconds",), float("inf"), "max_seconds is of type float"),
     ],
 )
 def test_what_does_not_describe_a_task_is_refused(directory, keys, value, match):
     edit(directory / "task.json", *keys, value=value)
+    refuse(directory, match)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "match"),
+    [
+        ("sample_rate", 10**12, "'features': sample_rate is 1 to 768,000"),
+        ("sample_rate", 0, "'features': sample_rate is 1 to 768,000"),
+        ("window_seconds", 1e12, "'features': window_seconds is from one sample"),
+        ("stride_seconds", 1e12, "'features': stride_seconds is from one sample"),
+        ("window_seconds", float("nan"), "window_seconds is of type float"),
+        ("fft_length", 1 << 30, "'features': fft_length is an even number"),
+        ("num_features", 10**9, "'features': num_features is 1 to"),
+        ("window", "kaiser", "'features'.*hann"),
+    ],
+)
+def test_features_beyond_all_bounds_are_refused(directory, name, value, match):
+    edit(directory / "preprocessor.json", "features", name, value=value)
     refuse(directory, match)
 
 

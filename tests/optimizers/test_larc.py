@@ -186,7 +186,7 @@ def test_comes_back_from_its_configuration(mode):
 
 
 def test_an_unknown_mode_is_refused():
-    with pytest.raises(ValueError, match="clip or scale"):
+    with pytest.raises(ValueError, match="mode is one of clip, scale"):
         LARC(sgd(), mode="trust")
 
 

@@ -1,0 +1,21 @@
+"""The sentences that refuse a value."""
+
+import math
+
+import pytest
+
+from s2s_zoo.errors import check_choice, check_range
+
+
+def test_a_choice_is_named_with_all_there_are():
+    check_choice("cell", "gru", ("gru", "lstm"))
+    with pytest.raises(ValueError, match=r"^cell is one of gru, lstm. Received: 'x'$"):
+        check_choice("cell", "x", {"gru": 3, "lstm": 4})
+
+
+@pytest.mark.parametrize("value", [0, 1001, -math.inf, math.nan])
+def test_a_range_is_named_with_its_ends(value):
+    check_range("layers", 1, 1, 1000)
+    check_range("layers", 1000, 1, 1000)
+    with pytest.raises(ValueError, match=rf"^layers is 1 to 1,000. Received: {value}$"):
+        check_range("layers", value, 1, 1000)
