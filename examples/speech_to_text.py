@@ -15,7 +15,7 @@ model.compile(optimizer=keras.optimizers.Adam(1e-3))
 
 train = model.task.read(corpus, "train")
 batches = model.task.batches(train, training=True)
-plan = batches.plan(budget=16.0, buckets=2, shuffle=True)
+plan = batches.plan(budget=16.0, shuffle=True)
 for step in range(steps):
     epoch, position = divmod(step, len(plan))
     inputs, target = batches.load(plan.epoch(epoch)[position], epoch)

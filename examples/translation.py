@@ -18,7 +18,7 @@ model = preset.build()
 model.compile(optimizer=keras.optimizers.Adam(1e-3))
 
 batches = preset.task.batches(pairs, training=True)
-plan = batches.plan(budget=2048, buckets=4, shuffle=True)
+plan = batches.plan(budget=2048, shuffle=True)
 for step in range(steps):
     epoch, position = divmod(step, len(plan))
     inputs, target = batches.load(plan.epoch(epoch)[position], epoch)
