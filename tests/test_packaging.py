@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 BOUND = r"([\w-]+)>=([\d.]+)(?:,<\d+)?"
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -29,3 +31,11 @@ def test_the_oldest_are_the_lower_bounds():
     bounds = [re.fullmatch(BOUND, row) for row in named]
     oldest = [f"{bound[1]}=={bound[2]}" for bound in bounds]
     assert lines("requirements/oldest.txt") == sorted(oldest, key=str.lower)
+
+
+@pytest.mark.parametrize("test", lines(".ci/quick.txt"))
+def test_the_quick_selection_exists(test: str):
+    path, _, function = test.partition("::")
+    assert (ROOT / path).exists()
+    if function:
+        assert f"def {function}(" in (ROOT / path).read_text("utf-8")
