@@ -56,5 +56,11 @@ class Objective(PlainPart, abc.ABC):
 
     def mean(self, target: Tensors, output: Tensors) -> Tensor:
         """The sum over its weight; 0 for a batch of nothing."""
+        target = as_tensors(target)
         weight = self.weight_in_graph(target, output)
         return self(target, output) / ops.maximum(weight, 1.0)
+
+
+def as_tensors(arrays: Tensors) -> Tensors:
+    """Arrays as tensors of the backend, which mix with those a model gave."""
+    return {name: ops.convert_to_tensor(array) for name, array in arrays.items()}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.plan import Batch, Plan
 from s2s_zoo.errors import UserError
-from s2s_zoo.losses.base import Objective
+from s2s_zoo.losses.base import Objective, as_tensors
 from s2s_zoo.metrics.bootstrap import Pooled, score_all
 from s2s_zoo.metrics.significance import Difference, paired_tests
 from s2s_zoo.models.seq2seq import Seq2Seq
@@ -297,7 +297,8 @@ class Task(abc.ABC):
             inputs, target = batches.load(batch)
             scored = model.predict_on_batch(inputs)
             weight = self.objective.weight(inputs, target)
-            losses.append((float(self.objective(target, scored)), weight))
+            loss = self.objective(as_tensors(target), as_tensors(scored))
+            losses.append((float(loss), weight))
             results = runner.read(inputs, scored)
             outputs.update(
                 (i, result.output)
