@@ -199,5 +199,6 @@ def recipe(batch: float, epochs: int, rate: float = 1e-2, **settings: Any) -> Re
         schedule=partial(Constant, initial_learning_rate=rate),
         batch=batch,
         epochs=epochs,
+        validate_every=60,
         **settings,
     )
