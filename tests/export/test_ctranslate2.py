@@ -285,7 +285,7 @@ def test_what_is_written(exported):
 def test_ctranslate2_takes_the_options_of_every_search(trained, search, expected):
     model, folder = trained
     serving = model.task.serving(model)
-    task = replace(model.task, search=TokenSearch().parse(search, model.task.search))
+    task = replace(model.task, search=model.task.search.parse(search))
     model.task, before = task, model.task
     options = _describe(serving)["translate_batch"]
     model.task = before

@@ -12,6 +12,7 @@ import pytest
 from s2s_zoo.errors import UserError
 from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.export.savedmodel import run_saved_model, write_saved_model
+from s2s_zoo.models.saving import FORMAT
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.export import export
@@ -123,7 +124,8 @@ def test_serves_without_the_package(run, exported, tmp_path):
 def test_serves_real_speech(run, exported, tmp_path, data_dir):
     model = Seq2Seq.from_preset(run / "preset")
     utterances = sorted(model.task.read("librispeech", "test"), key=lambda u: u.seconds)
-    rows = [model.task._read(u.source) for u in utterances[:3]]
+    reader = model.task.runner(model, model.task.search)
+    rows = [reader.source(u.source) for u in utterances[:3]]
     found, _ = client(exported, rows, tmp_path)
     check(model, rows, found)
 
@@ -157,7 +159,7 @@ def exported_features(tmp_path_factory):
     lines = [f"{name},{len(row)},a" for name, row in rows.items()]
     manifest = folder / "features.csv"
     manifest.write_text("\n".join(["utt,frames,transcript", *lines, ""]))
-    (run / "run.json").write_text(json.dumps({"data": str(manifest)}))
+    (run / "run.json").write_text(json.dumps({"format": FORMAT, "data": str(manifest)}))
     notes = Notes()
     export(run=run, reporter=notes)
     assert notes.notes == [], "compared on the examples of the run"

@@ -13,6 +13,7 @@ import pytest
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.export.savedmodel import _join
+from s2s_zoo.models.saving import FORMAT
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.text_serving import piece_bytes
@@ -85,7 +86,9 @@ def run(tmp_path_factory):
     for split in ("train", "validation", "test"):
         lines = (f"{pair.source}\t{pair.target}\n" for pair in PAIRS[::40])
         (path / f"data/{split}.tsv").write_text("".join(lines), encoding="utf-8")
-    (path / "run.json").write_text(json.dumps({"data": str(path / "data")}))
+    (path / "run.json").write_text(
+        json.dumps({"format": FORMAT, "data": str(path / "data")})
+    )
     assert export(run=path).max_abs_difference <= 1e-4
     return path
 
@@ -109,7 +112,7 @@ def test_says_what_the_model_says_of_raw_text(run):
     assert default["scores"] == pytest.approx(scores, abs=1e-4)
     assert len(set(default["scores"])) == len(RAW) + 1, "they differ by source"
     assert [found[f"{i} alone"]["text"] for i in range(8)] == [[e] for e in expected]
-    unread = model.task.writer(model, model.task.search).encode(RAW)[1]
+    unread = model.task.runner(model, model.task.search).encode(RAW)[1]
     assert [count > 0 for count in unread] == [False] * 4 + [True]
 
     for name in ("text", "tokens", "token_lengths"):

@@ -14,6 +14,7 @@ from s2s_zoo.encoders.transformer import TransformerEncoder
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.tokens import TokenSearch
+from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.vocabulary import END, PAD, START
 from tests.gradients import value_and_gradients
 from tests.pytorch_transformer import PyTorchTransformer
@@ -29,7 +30,7 @@ def pair():
     """A model whose every weight is drawn, and PyTorch's with the same weights."""
     keras.utils.set_random_seed(3)
     model = Seq2Seq(
-        None,
+        TextToText(),
         TokenFeatures(V, WIDTH, scaled=True),
         TransformerEncoder(WIDTH, **SIZES),
         TransformerDecoder(V, WIDTH, **SIZES),

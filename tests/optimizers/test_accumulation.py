@@ -96,7 +96,7 @@ def test_a_recipe_accumulates_by_utterance():
             x = {name: value[part] for name, value in inputs.items()}
             y = {name: value[part] for name, value in target.items()}
             if accumulate > 1:
-                weight = some.task.weight(x, y)
+                weight = some.task.objective.weight(x, y)
                 recognizer.optimizer.announce(weight, last=i == len(parts) - 1)
             recognizer.train_on_batch(x, y)
         trained.append(recognizer.get_weights())
