@@ -12,11 +12,11 @@ import pytest
 from s2s_zoo.errors import UserError
 from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.export.savedmodel import run_saved_model, write_saved_model
-from s2s_zoo.models.saving import FORMAT
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.export import export
 from s2s_zoo.workflows.reporting import Reporter
+from tests.runs import write_request
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -159,7 +159,7 @@ def exported_features(tmp_path_factory):
     lines = [f"{name},{len(row)},a" for name, row in rows.items()]
     manifest = folder / "features.csv"
     manifest.write_text("\n".join(["utt,frames,transcript", *lines, ""]))
-    (run / "run.json").write_text(json.dumps({"format": FORMAT, "data": str(manifest)}))
+    write_request(run, "lstm_ctc_small", manifest)
     notes = Notes()
     export(run=run, reporter=notes)
     assert notes.notes == [], "compared on the examples of the run"

@@ -13,12 +13,12 @@ import pytest
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.export.savedmodel import _join
-from s2s_zoo.models.saving import FORMAT
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.text_serving import piece_bytes
 from s2s_zoo.vocabulary import UNKNOWN
 from s2s_zoo.workflows.export import export
+from tests.runs import write_request
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
@@ -86,9 +86,7 @@ def run(tmp_path_factory):
     for split in ("train", "validation", "test"):
         lines = (f"{pair.source}\t{pair.target}\n" for pair in PAIRS[::40])
         (path / f"data/{split}.tsv").write_text("".join(lines), encoding="utf-8")
-    (path / "run.json").write_text(
-        json.dumps({"format": FORMAT, "data": str(path / "data")})
-    )
+    write_request(path, "transformer_tiny", path / "data")
     assert export(run=path).max_abs_difference <= 1e-4
     return path
 
