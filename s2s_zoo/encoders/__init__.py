@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from s2s_zoo.encoders.convs2s import ConvS2SEncoder
     from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
     from s2s_zoo.encoders.recurrent import RecurrentEncoder
+    from s2s_zoo.encoders.tdnn import TDNNEncoder
     from s2s_zoo.encoders.transformer import TransformerEncoder
     from s2s_zoo.typing import EncoderOutput
 
@@ -18,17 +19,19 @@ __all__ = [
     "Encoder",
     "EncoderOutput",
     "RecurrentEncoder",
+    "TDNNEncoder",
     "TransformerEncoder",
 ]
 
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        "..typing": ("EncoderOutput",),
         ".base": ("Encoder",),
         ".convs2s": ("ConvS2SEncoder",),
         ".deepspeech2": ("DeepSpeech2Encoder",),
         ".recurrent": ("RecurrentEncoder",),
+        ".tdnn": ("TDNNEncoder",),
         ".transformer": ("TransformerEncoder",),
-        "..typing": ("EncoderOutput",),
     },
 )

@@ -16,13 +16,17 @@ if TYPE_CHECKING:
         SpectrogramConvolution,
         strided_lengths,
     )
+    from s2s_zoo.layers.depthwise import depthwise_convolution
     from s2s_zoo.layers.embedding import TokenEmbedding
+    from s2s_zoo.layers.frame_convolution import FrameConvolution
     from s2s_zoo.layers.gated_convolution import GatedConvolution, balanced_sum
+    from s2s_zoo.layers.instance_normalization import MaskedInstanceNormalization
     from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
     from s2s_zoo.layers.normalization import (
         LayerNormalization,
         MaskedBatchNormalization,
     )
+    from s2s_zoo.layers.normalized_convolution import NormalizedConvolution
     from s2s_zoo.layers.positions import LearnedPositions
     from s2s_zoo.layers.recurrent import Recurrence
     from s2s_zoo.layers.transformer import FeedForward, Sublayer, sinusoids
@@ -37,10 +41,13 @@ __all__ = [
     "ContentAttention",
     "CrossAttention",
     "FeedForward",
+    "FrameConvolution",
     "GatedConvolution",
     "LayerNormalization",
     "LearnedPositions",
     "MaskedBatchNormalization",
+    "MaskedInstanceNormalization",
+    "NormalizedConvolution",
     "Recurrence",
     "RowConvolution",
     "SelfAttention",
@@ -53,6 +60,7 @@ __all__ = [
     "apply_mask",
     "balanced_sum",
     "clipped_relu",
+    "depthwise_convolution",
     "mask_lengths",
     "sequence_mask",
     "sinusoids",
@@ -69,10 +77,14 @@ __getattr__, __dir__ = lazily(
         ".carry": ("Carry",),
         ".content_attention": ("ContentAttention",),
         ".convolution": ("RowConvolution", "SpectrogramConvolution", "strided_lengths"),
+        ".depthwise": ("depthwise_convolution",),
         ".embedding": ("TokenEmbedding",),
+        ".frame_convolution": ("FrameConvolution",),
         ".gated_convolution": ("GatedConvolution", "balanced_sum"),
+        ".instance_normalization": ("MaskedInstanceNormalization",),
         ".masking": ("apply_mask", "mask_lengths", "sequence_mask"),
         ".normalization": ("LayerNormalization", "MaskedBatchNormalization"),
+        ".normalized_convolution": ("NormalizedConvolution",),
         ".positions": ("LearnedPositions",),
         ".recurrent": ("Recurrence",),
         ".transformer": ("FeedForward", "Sublayer", "sinusoids"),
