@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # each worker has a core: threads for all of them would take turns on it
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(name, "1")
+
 if importlib.util.find_spec("triton"):
     # PyTorch for GPUs loads it late, and its LLVM aborts where TensorFlow's came first.
     import triton  # noqa: F401

@@ -1,4 +1,4 @@
-"""Augmentation of waveforms in the data pipeline: speed, gain and noise."""
+"""Augmentation of waveforms in the data pipeline, before anything is padded."""
 
 import math
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from s2s_zoo.parts import PlainPart
 
 ROUNDING = 1e-6
 SPEEDS = (0.1, 10.0)
+LONGEST_SILENCE = 60.0
 LOUDEST = 200
 """Of noise and gain, in dB either way: what float32 holds with room to spare."""
 
@@ -22,23 +23,36 @@ Audio: TypeAlias = NDArray[np.float32]
 @keras.saving.register_keras_serializable("s2s_zoo")
 @dataclass(frozen=True)
 class AudioAugmentation(PlainPart):
-    """Random changes to a waveform, in the order speed, gain, noise.
+    """Random changes to a waveform, in the order of the attributes.
 
     Attributes:
         speed: playing speeds, by resampling, so that pitch changes too: a tuple is
             drawn from (Ko et al. 2015, "Audio Augmentation for Speech Recognition":
             0.9, 1.0, 1.1), a number r means uniform in [1 - r, 1 + r].
+        band_hz: what lies below a frequency uniform up to the first is taken out, and
+            what lies above one uniform from the second to half the sample rate.
+        silence_seconds: silence at each end, uniform up to so much.
+        gain_db: gain uniform between the two, in dB.
         noise_db: white Gaussian noise with a level uniform between the two, in dB
             relative to full scale: standard deviation 10^(dB/20).
-        gain_db: gain uniform between the two, in dB.
 
     Raises:
         ValueError: a speed that is not positive, or a range the wrong way round.
+
+    Example:
+        >>> import numpy as np
+        >>> from s2s_zoo.data.augmentation import AudioAugmentation
+        >>> augment = AudioAugmentation(speed=(0.5,), silence_seconds=0.1)
+        >>> audio = augment(np.ones(800, "float32"), 8000, np.random.default_rng(0))
+        >>> 1600 <= len(audio) <= 1600 + 2 * 800, augment.longest(0.1)
+        (True, 0.4)
     """
 
     speed: tuple[float, ...] | float = ()
-    noise_db: tuple[float, float] | None = None
+    band_hz: tuple[float, float] | None = None
+    silence_seconds: float = 0.0
     gain_db: tuple[float, float] | None = None
+    noise_db: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.speed, tuple):
@@ -46,6 +60,10 @@ class AudioAugmentation(PlainPart):
                 check_range("speed", ratio, *SPEEDS)
         else:
             check_range("speed", self.speed, 0, 1 - SPEEDS[0])
+        check_range("silence_seconds", self.silence_seconds, 0, LONGEST_SILENCE)
+        if self.band_hz is not None and not 0 <= self.band_hz[0] < self.band_hz[1]:
+            rule = "(low, high) in Hz, from 0 on, the lower first"
+            raise ValueError(f"band_hz is {rule}. Received: {self.band_hz!r}")
         for key in ("noise_db", "gain_db"):
             levels = getattr(self, key)
             if levels is not None and not -LOUDEST <= levels[0] <= levels[1] <= LOUDEST:
@@ -63,11 +81,17 @@ class AudioAugmentation(PlainPart):
             rng: the only source of chance.
 
         Returns:
-            (S / speed,) waveform, rounded down but never empty unless `audio` is.
+            (S / speed,) waveform, rounded down but never empty unless `audio` is, and
+            the silence around it.
         """
         if not audio.size:
             return audio
         audio = self._resample(audio, sample_rate, rng)
+        if self.band_hz is not None:
+            audio = _limited(audio, sample_rate, self.band_hz, rng)
+        if self.silence_seconds:
+            most = int(self.silence_seconds * sample_rate)
+            audio = np.pad(audio, tuple(rng.integers(0, most, 2, endpoint=True)))
         if self.gain_db is not None:
             audio = audio * np.float32(10 ** (rng.uniform(*self.gain_db) / 20))
         if self.noise_db is not None:
@@ -78,7 +102,7 @@ class AudioAugmentation(PlainPart):
 
     def longest(self, seconds: float) -> float:
         """The greatest duration an utterance of `seconds` may get."""
-        return seconds / self._slowest
+        return seconds / self._slowest + 2 * self.silence_seconds
 
     def shortest(self, seconds: float) -> float:
         """The least duration an utterance of `seconds` may get."""
@@ -111,3 +135,16 @@ class AudioAugmentation(PlainPart):
         if isinstance(self.speed, tuple):
             return float(rng.choice(self.speed)) if self.speed else 1.0
         return float(rng.uniform(1 - self.speed, 1 + self.speed))
+
+
+def _limited(
+    audio: Audio, sample_rate: int, band: tuple[float, float], rng: np.random.Generator
+) -> Audio:
+    """`audio` without what lies below and above a band of random borders, in Hz."""
+    highest = sample_rate / 2
+    low = rng.uniform(0, min(band[0], highest))
+    high = rng.uniform(min(band[1], highest), highest)
+    spectrum = np.fft.rfft(audio)
+    frequencies = np.fft.rfftfreq(len(audio), 1 / sample_rate)
+    spectrum[(frequencies < low) | (frequencies > high)] = 0
+    return np.fft.irfft(spectrum, len(audio)).astype(np.float32)

@@ -144,3 +144,39 @@ def test_every_duration_lies_between_shortest_and_longest(speed):
 def test_bad_options_name_what_is_accepted(options, message):
     with pytest.raises(ValueError, match=message):
         AudioAugmentation(**options)
+
+
+def test_silence_stands_at_both_ends_and_is_uniform():
+    augment, rng = AudioAugmentation(silence_seconds=0.1), np.random.default_rng(0)
+    audio = np.ones(50, "float32")
+    found = [augment(audio, 1000, rng) for _ in range(2000)]
+    before = np.array([np.argmax(a) for a in found])
+    after = np.array([len(a) for a in found]) - 50 - before
+    for lengths in (before, after):
+        assert (lengths.min(), lengths.max()) == (0, 100)
+        assert lengths.mean() == pytest.approx(50, abs=3)
+    assert abs(np.corrcoef(before, after)[0, 1]) < 0.1
+    assert all(a.sum() == 50 for a in found)
+    assert augment.longest(0.05) == pytest.approx(0.25)
+
+
+def test_bands_leave_what_lies_inside():
+    augment = AudioAugmentation(band_hz=(300.0, 3400.0))
+    rng = np.random.default_rng(0)
+    within = tone(1000.0)
+    levels = {frequency: [] for frequency in (100.0, 1000.0, 6000.0)}
+    for frequency, found in levels.items():
+        for _ in range(300):
+            audio = augment(tone(frequency), RATE, rng)
+            assert audio.dtype == np.float32
+            found.append(audio.std() / within.std())
+    np.testing.assert_allclose(levels[1000.0], 1, atol=1e-3)
+    is_gone = {f: np.mean(np.array(found) < 0.5) for f, found in levels.items()}
+    assert is_gone[100.0] == pytest.approx(200 / 300, abs=0.08)
+    assert is_gone[6000.0] == pytest.approx(2600 / 4600, abs=0.08)
+
+
+@pytest.mark.parametrize("band", [(3400.0, 300.0), (-1.0, 300.0)])
+def test_a_band_the_wrong_way_round_is_refused(band):
+    with pytest.raises(ValueError, match="the lower first"):
+        AudioAugmentation(band_hz=band)
