@@ -50,9 +50,25 @@ def _body(preset: Any, varied: Any) -> Iterator[str]:
         yield ""
         if node in kinds:
             yield f"{_mark(known, node, kinds[node])}# {node}: {kinds[node]}"
+            yield from _table(preset, node, settings)
         for path in paths:
             value = settings[path]
             yield f"{_mark(known, path, value)}{path}: {shown_setting(value)}"
+
+
+def _table(preset: Any, node: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """The columns of a part side by side, with the place that --set takes."""
+    names = getattr(getattr(preset.parts().get(node), "func", None), "TABLE", ())
+    columns = {n: column for n in names if (column := settings[f"{node}.{n}"])}
+    if not columns:
+        return
+    cells = [("", *columns)]
+    for place, row in enumerate(zip(*columns.values(), strict=True)):
+        cells.append((str(place), *map(str, row)))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        aligned = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"{PLAIN}#   {'  '.join(aligned)}"
 
 
 def _nodes(settings: Iterable[str]) -> dict[str, list[str]]:

@@ -24,7 +24,9 @@ from s2s_zoo.settings import (
     kinds,
     read_typed,
     replaced,
+    split_cell,
     unknown_path,
+    with_cell,
 )
 from s2s_zoo.tasks.base import Task
 
@@ -268,19 +270,23 @@ class Preset(Generic[TaskT]):
         return kinds({n: getattr(self, n) for n in SETTABLE})
 
     def with_settings(self, settings: Mapping[str, Any]) -> Self:
-        """A copy with the values at these paths.
+        """A copy with the values at these paths; `path.N` is place N of a column.
 
         Raises:
             UserError: no such path (the message lists close ones), or a value of
                 another type.
         """
-        known = self.settings()
         preset = self
         for path, value in settings.items():
-            if path not in known:
+            known = preset.settings()
+            column, place = split_cell(path, known)
+            if column not in known:
                 raise UserError(unknown_path(path, list(known)))
-            value = read_typed(value, known[path])
-            preset = replaced(preset, path.split("."), value, path)
+            if place is None:
+                value = read_typed(value, known[path])
+            else:
+                value = with_cell(known[column], place, value, path)
+            preset = replaced(preset, column.split("."), value, path)
         return preset
 
     def scaled(self) -> Self:

@@ -67,6 +67,31 @@ def read_typed(value: Any, current: Any) -> Any:
         return str(value)
 
 
+def split_cell(path: str, known: Mapping[str, Any]) -> tuple[str, int | None]:
+    """A path as that of a known setting, and which of its places is meant."""
+    column, _, place = path.rpartition(".")
+    if path in known or not place.isdecimal():
+        return path, None
+    return (
+        (column, int(place)) if isinstance(known.get(column), tuple) else (path, None)
+    )
+
+
+def with_cell(
+    column: tuple[Any, ...], place: int, value: Any, path: str
+) -> tuple[Any, ...]:
+    """A column with another value at a place, which messages call `path`.
+
+    Raises:
+        UserError: it has no such place.
+    """
+    if place >= len(column):
+        places = f"places 0 to {len(column) - 1}" if column else "no places"
+        raise UserError(f"{path}: the column has {places}. Received: {place}")
+    value = _like(column[place], read_typed(value, column[place]), path)
+    return (*column[:place], value, *column[place + 1 :])
+
+
 def children(node: Any) -> dict[str, Any]:
     """What a node of the settings tree holds under which name."""
     if isinstance(node, partial):

@@ -25,6 +25,7 @@ CHANGED = {
     "features.window_seconds": 0.03,
     "features.fft_length": 1024,
     "task.augmentation.noise_db": (-80.0, -70.0),
+    "task.augmentation.band_hz": (200.0, 3400.0),
     "task.augmentation.gain_db": (-6.0, 6.0),
     "task.augmentation.speed": 0.1,
 }
@@ -124,6 +125,36 @@ def test_what_is_no_number_has_no_path(path):
 def test_a_value_of_another_type_is_refused(path, value):
     with pytest.raises(UserError, match=rf"^{path} is of type .+, like .*Received"):
         SMALL.with_settings({path: value})
+
+
+def test_a_place_of_a_column_is_set_alone():
+    preset = PRESETS.get("quartznet_15x5")
+    typed = dict(
+        [parse_setting("encoder.kernels.3=41"), ("encoder.residuals.6", "plain")]
+    )
+    changed = preset.with_settings(typed).settings()
+    assert changed["encoder.kernels"] == (33, 33, 39, 41, 63, 75, 87, 1)
+    assert changed["encoder.residuals"] == ("none", *("plain",) * 6, "none")
+    before = preset.settings()
+    assert {path for path in before if changed[path] != before[path]} == {
+        "encoder.kernels",
+        "encoder.residuals",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("encoder.kernels.8", 3, "encoder.kernels.8: the column has places 0 to 7"),
+        ("encoder.bands.0", 3, "encoder.bands.0: the column has no places"),
+        ("encoder.kernels.3", "wide", "encoder.kernels.3 is of type int"),
+        ("encoder.ceiling.3", 3, "No setting 'encoder.ceiling.3'"),
+        ("encoder.kernels.x", 3, "No setting 'encoder.kernels.x'"),
+    ],
+)
+def test_a_wrong_place_of_a_column_is_refused(path, value, message):
+    with pytest.raises(UserError, match=message):
+        PRESETS.get("quartznet_15x5").with_settings({path: value})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Time-delay networks of a table of convolutions: Wave2Letter, Jasper, QuartzNet."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -305,13 +306,21 @@ class TDNNEncoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        table = part.keywords
-        wide = sorted(set(table["channels"]))
-        return {
-            "channels": tuple(4 + 2 * wide.index(width) for width in table["channels"]),
-            "blocks": tuple(min(count, 2) for count in table["blocks"]),
-            "repeats": tuple(min(count, 2) for count in table["repeats"]),
-            "kernels": tuple(min(size, 5) for size in table["kernels"]),
+        """Narrow, and of rows that differ in sizes alone the first two."""
+        table = {name: part.keywords.get(name, ()) for name in TDNNEncoder.TABLE}
+        alike = ("kinds", "residuals", "strides", "dilations")
+        seen: Counter[tuple[Any, ...]] = Counter()
+        kept = []
+        for place, kind in enumerate(zip(*(table[n] for n in alike), strict=True)):
+            seen[kind] += 1
+            kept += [place] if seen[kind] <= 2 else []
+        small = {n: tuple(c[i] for i in kept) for n, c in table.items() if c}
+        wide = sorted(set(small["channels"]))
+        return small | {
+            "channels": tuple(4 + 2 * wide.index(width) for width in small["channels"]),
+            "blocks": tuple(1 for _ in kept),
+            "repeats": tuple(min(count, 2) for count in small["repeats"]),
+            "kernels": tuple(min(size, 5) for size in small["kernels"]),
         }
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:

@@ -107,3 +107,17 @@ def test_show_as_json_tells_what_it_varies(zoo):
     assert found["varies"] == "transformer_tiny"
     assert found["task.cut"] == 512
     assert read_json(zoo("show", "deepspeech2-small", "--json")[1])["varies"] is None
+
+
+def test_show_has_the_table_of_a_network_as_rows(zoo):
+    code, out, _ = zoo("show", "quartznet-15x5")
+    assert code == 0
+    rows = [line.split()[1:] for line in out.splitlines() if line.startswith("  #   ")]
+    header = next(row for row in rows if row[0] == "kinds")
+    start = rows.index(header) + 1
+    rows = rows[start : start + 8]
+    assert [place for place, *_ in rows] == list("01234567")
+    columns = zip(*(row[1:] for row in rows), strict=True)
+    table = dict(zip(header, columns, strict=True))
+    assert table["kernels"] == ("33", "33", "39", "51", "63", "75", "87", "1")
+    assert table["kinds"] == ("separable",) * 7 + ("conv1d",)
