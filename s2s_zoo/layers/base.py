@@ -47,6 +47,15 @@ class ZooLayer(keras.layers.Layer):
             kwargs |= {"dtype": "float32", "autocast": False}
         super().__init__(**kwargs)
 
+    def add_weight(self, *args: Any, **kwargs: Any) -> keras.Variable:
+        """As of Keras; a float32 layer reads its weights as they are, wherever it is.
+
+        The layer around it may compute in float16, and Keras would cast them.
+        """
+        if self.computes_in_float32:
+            kwargs.setdefault("autocast", False)
+        return super().add_weight(*args, **kwargs)
+
     def settings(self) -> dict[str, Any]:
         """The constructor arguments: plain values and layers."""
         return {name: getattr(self, name) for name in parameters(type(self))}

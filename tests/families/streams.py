@@ -204,6 +204,6 @@ preset = Preset(
     features=partial(TokenFeatures, width=8),
     encoder=partial(StreamEncoder, units=24),
     decoder=partial(NextToken),
-    recipe=recipe(batch=32 * WINDOW, epochs=5),
+    recipe=recipe(batch=32 * WINDOW, epochs=3),
 )
 corpus = GeneratedCorpus(name="beats", make=beats)
