@@ -97,7 +97,7 @@ class RunDirectory:
             try:
                 yield
             except BaseException:
-                if was_empty and not self._is_of_use:
+                if was_empty and self.path.exists() and not self._is_of_use:
                     self._empty()
                     if not existed:
                         self.path.rmdir()

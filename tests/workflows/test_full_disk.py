@@ -294,3 +294,11 @@ def test_the_room_for_weights_is_enough(name, tmp_path):
     path = tmp_path / "model.weights.h5"
     model.save_weights(path)
     assert 4 * model.count_params() < path.stat().st_size <= weights_room(model)
+
+
+def test_a_run_that_is_removed_meanwhile_ends_with_what_went_wrong(tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(UserError, match="no room"), run.held():
+        shutil.rmtree(run.path)
+        raise UserError("no room")
+    assert not run.path.exists()
