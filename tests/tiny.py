@@ -8,6 +8,8 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.base import Search
 
+NO_TOPOLOGY = ("dropout", "epsilon", "l2")
+
 
 def tiny_preset() -> Preset:
     """One convolution, one bidirectional GRU, augmentation of nothing."""
@@ -27,7 +29,7 @@ def tiny_preset() -> Preset:
 def distinct(*paths: str) -> list[str]:
     """Names of presets, one for all that have the same scaled settings there.
 
-    Shares dropped and what is added to a variance make no difference.
+    Shares dropped, penalties and what is added to a variance make no difference.
     """
     first: dict[str, str] = {}
     for preset in PRESETS:
@@ -35,7 +37,7 @@ def distinct(*paths: str) -> list[str]:
         found = sorted(
             (path, str(value))
             for path, value in [*scaled.kinds().items(), *scaled.settings().items()]
-            if path.startswith(paths) and not path.endswith(("dropout", "epsilon"))
+            if path.startswith(paths) and not path.endswith(NO_TOPOLOGY)
         )
         first.setdefault(str(found), preset.name)
     return sorted(first.values())

@@ -186,8 +186,14 @@ class DeepSpeech2Encoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        filters = tuple(2 for _ in part.keywords["filters"])
-        return {"filters": filters, "rnn_units": 8, "projection": 8}
+        kernels = part.keywords["kernels"]
+        return {
+            "kernels": tuple((min(t, 5), min(f, 5)) for t, f in kernels),
+            "filters": tuple(2 for _ in kernels),
+            "rnn_layers": min(part.keywords["rnn_layers"], 2),
+            "rnn_units": 8,
+            "projection": 8,
+        }
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         batch, time, _ = input_shape

@@ -1,7 +1,8 @@
 """The base of the audio frontends: framing, power spectra, normalization."""
 
 import abc
-from typing import Literal, TypeAlias, Unpack
+from functools import partial
+from typing import Any, Literal, TypeAlias, Unpack
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ Normalization: TypeAlias = Literal["per_feature", "global", "none"]
 VARIANCE_FLOOR = 1e-10
 MAX_RATE = 768_000
 MAX_STRIDE_SECONDS = 10.0
+SCALED_FEATURES = 16
 MAX_FFT = 1 << 16
 """Samples of a transform; the window is no longer."""
 
@@ -114,6 +116,11 @@ class AudioFeatures(Features):
     @abc.abstractmethod
     def from_power(self, power: Tensor) -> Tensor:
         """(B, T, bins) power spectra to (B, T, D) features."""
+
+    @staticmethod
+    def scaled_settings(part: partial[Any]) -> dict[str, Any]:
+        size = part.keywords.get("num_features", SCALED_FEATURES)
+        return {"num_features": min(size, SCALED_FEATURES)}
 
     @property
     def window_samples(self) -> int:

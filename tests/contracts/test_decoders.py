@@ -16,11 +16,11 @@ from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.typing import EncoderOutput
 from s2s_zoo.vocabulary import END, PAD, START
 from tests.gradients import compiled
-from tests.tiny import batch_of, topologies
+from tests.tiny import batch_of, distinct
 
 NAMES = [
     name
-    for name in topologies()
+    for name in distinct("decoder")
     if issubclass(PRESETS.get(name).decoder.func, TokenDecoder)
 ]
 BUILT = {}

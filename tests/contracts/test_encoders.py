@@ -6,14 +6,14 @@ from keras import ops
 
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
 from tests.gradients import compiled
-from tests.tiny import exact_model, topologies
+from tests.tiny import distinct, exact_model
 
 BUILT = {}
 LENGTHS = np.random.default_rng(0).permutation(np.arange(2, 34, 2))
 ALONE = 3
 
 
-@pytest.fixture(params=topologies())
+@pytest.fixture(params=distinct("features", "encoder"))
 def encoder(request):
     """The scaled encoder of a preset in float32, dropout 0, and its features' size."""
     if request.param not in BUILT:

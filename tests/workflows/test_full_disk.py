@@ -298,7 +298,12 @@ def test_the_room_for_weights_is_enough(name, tmp_path):
 
 def test_a_run_that_is_removed_meanwhile_ends_with_what_went_wrong(tmp_path):
     run = RunDirectory(tmp_path / "run")
-    with pytest.raises(UserError, match="no room"), run.held():
-        shutil.rmtree(run.path)
-        raise UserError("no room")
+
+    def fail():
+        with run.held():
+            shutil.rmtree(run.path)
+            raise UserError("no room")
+
+    with pytest.raises(UserError, match="no room"):
+        fail()
     assert not run.path.exists()
