@@ -38,7 +38,7 @@ deepspeech2_small = register_preset(
         name="deepspeech2_small",
         summary="2 convolutions, 2 bidirectional GRUs of 512, CTC; one small machine",
         paper=PAPER,
-        expect="demo speech: WER under 10 % in 15 minutes on 2 CPU cores",
+        expect="demo speech: WER under 10 % in 8 minutes on 2 CPU cores",
         parameters=9_993_469,
         task=SpeechToText(
             augmentation=AudioAugmentation(speed=0.05, noise_db=(-90.0, -60.0))
