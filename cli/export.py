@@ -8,9 +8,6 @@ import click
 
 from . import options
 
-BACKENDS = {"savedmodel": "tensorflow"}
-"""The backend a format needs; any installed one writes the others."""
-
 
 @click.command("export")
 @options.run
@@ -33,6 +30,8 @@ def command(run: str | None, format: str, output: str | None, as_json: bool) -> 
     Runs on the CPU, and a SavedModel is written by TensorFlow, whatever backend and
     device trained the model.
     """
+    from s2s_zoo.export.backends import BACKENDS
+
     _start_backend(BACKENDS.get(format))
     from s2s_zoo.workflows.export import export
 

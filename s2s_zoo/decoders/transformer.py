@@ -107,8 +107,14 @@ class TransformerDecoder(TokenDecoder):
         self.drop = keras.layers.Dropout(dropout, dtype=policy, name="drop")
         self.blocks = [
             DecoderBlock(
-                *(width, heads, hidden, dropout, attention_dropout, relu_dropout),
-                *(norm, epsilon),
+                width=width,
+                heads=heads,
+                hidden=hidden,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                relu_dropout=relu_dropout,
+                norm=norm,
+                epsilon=epsilon,
                 dtype=policy,
                 name=f"block_{i}",
             )

@@ -74,8 +74,14 @@ class TransformerEncoder(Encoder):
         self.drop = keras.layers.Dropout(dropout, dtype=policy, name="drop")
         self.blocks = [
             EncoderBlock(
-                *(width, heads, hidden, dropout, attention_dropout, relu_dropout),
-                *(norm, epsilon),
+                width=width,
+                heads=heads,
+                hidden=hidden,
+                dropout=dropout,
+                attention_dropout=attention_dropout,
+                relu_dropout=relu_dropout,
+                norm=norm,
+                epsilon=epsilon,
                 dtype=policy,
                 name=f"block_{i}",
             )
@@ -121,7 +127,9 @@ class EncoderBlock(TransformerBlock):
         super().__init__(*args, **kwargs)
         self.around_attention = self.frame("around_attention")
         self.attention = SelfAttention(
-            *(self.width, self.heads, self.attention_dropout),
+            self.width,
+            self.heads,
+            self.attention_dropout,
             dtype=self.dtype_policy,
             name="attention",
         )

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from s2s_zoo.export.backends import BACKENDS
 from s2s_zoo.export.comparison import Arrays
 from s2s_zoo.export.ctranslate2 import (
     as_ctranslate2,
@@ -37,9 +38,12 @@ class Format:
 
 FORMATS = {
     "savedmodel": Format(
-        "tensorflow", write_saved_model, run_saved_model, as_saved_model
+        BACKENDS["savedmodel"], write_saved_model, run_saved_model, as_saved_model
     ),
     "ctranslate2": Format(
-        None, write_ctranslate2, run_ctranslate2_model, as_ctranslate2
+        BACKENDS["ctranslate2"],
+        write_ctranslate2,
+        run_ctranslate2_model,
+        as_ctranslate2,
     ),
 }

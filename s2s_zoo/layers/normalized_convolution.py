@@ -71,7 +71,13 @@ class NormalizedConvolution(ZooLayer):
         self.l2 = l2
         self.scale_l2 = scale_l2
         self.convolution = FrameConvolution(
-            *(filters, kernel, kind, stride, dilation, bands, l2),
+            filters,
+            kernel,
+            kind=kind,
+            stride=stride,
+            dilation=dilation,
+            bands=bands,
+            l2=l2,
             dtype=self.dtype_policy,
             name="convolution",
         )
@@ -81,7 +87,10 @@ class NormalizedConvolution(ZooLayer):
         options: LayerKwargs = {"dtype": self.dtype_policy, "name": "normalization"}
         if self.normalization == "batch":
             return MaskedBatchNormalization(
-                self.momentum, self.epsilon, self.scale_l2, **options
+                momentum=self.momentum,
+                epsilon=self.epsilon,
+                l2=self.scale_l2,
+                **options,
             )
         if self.normalization == "instance":
             return MaskedInstanceNormalization(self.epsilon, **options)
