@@ -1,6 +1,6 @@
 """Convolutional recognizers as one would write them in PyTorch, by a preset's table."""
 
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 from librosa.filters import mel
@@ -60,7 +60,7 @@ class Recognizer(nn.Module):
         rows = zip(*(table[name] for name in COLUMNS), strict=True)
         size, dense = 64, []
         self.blocks, self.residuals = nn.ModuleList(), []
-        for row in (row for row in rows for _ in range(row[1])):
+        for row in chain.from_iterable([row] * row[1] for row in rows):
             self.residuals.append(row[-1])
             dense += [size] if row[-1] == "dense" else []
             sources = {"none": [], "plain": [size], "dense": dense}[row[-1]]
