@@ -2,7 +2,6 @@
 
 import math
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.interruption import Interruption, watch_for_interruption
 from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingResult
 from s2s_zoo.workflows.run_directory import RunDirectory
+from s2s_zoo.workflows.stopwatch import Stopwatch
 from s2s_zoo.workflows.unwritten import Unwritten
 
 LOG_EVERY = 10
@@ -59,6 +59,9 @@ class TrainingLoop:
         reporter: hears what happens.
         dropped: how many examples were left out before, by reason.
         numerics: records the numbers of chosen steps, None for none.
+        losses: of the steps run.
+        last: the newest validation.
+        told: names of examples said to be unreadable.
     """
 
     model: Seq2Seq
@@ -71,12 +74,12 @@ class TrainingLoop:
     state: TrainingState
     reporter: Reporter
     dropped: dict[str, int] = field(default_factory=dict)
-    losses: list[float] = field(default_factory=list)
-    last: Evaluation | None = None
-    waited: float = 0.0
-    trained: float = 0.0
-    told: set[str] = field(default_factory=set)
     numerics: FlightRecorder | None = None
+    losses: list[float] = field(default_factory=list, init=False)
+    last: Evaluation | None = field(default=None, init=False)
+    told: set[str] = field(default_factory=set, init=False)
+    watch: Stopwatch = field(default_factory=Stopwatch, init=False)
+    events: Events = field(init=False)
 
     def __post_init__(self) -> None:
         self.unwritten = Unwritten(self.reporter)
@@ -133,10 +136,8 @@ class TrainingLoop:
     def _paced(
         self, order: Sequence[Batch], prefetcher: Prefetcher[Batch, Any]
     ) -> Iterator[tuple[Batch, Any]]:
-        """Batches with what was loaded for them; keeps the time waited."""
-        self._clock = time.perf_counter()
-        self._waited_before = 0.0
-        self._prefetcher = prefetcher
+        """Batches with what was loaded for them, on the watch."""
+        self.watch.start(prefetcher)
         with closing(iter(prefetcher)) as loaded:
             yield from zip(order, loaded, strict=True)
 
@@ -149,12 +150,7 @@ class TrainingLoop:
         state.position += 1
         self._check_step(loss, batch)
         self.losses.append(loss)
-        now = time.perf_counter()
-        seconds, self._clock = now - self._clock, now
-        waited = self._prefetcher.waited - self._waited_before
-        self._waited_before = self._prefetcher.waited
-        self.waited += waited
-        self.trained += seconds
+        seconds, waited = self.watch.lap()
         state.seconds += seconds
         units = self.batches.units(inputs)
         report = StepReport(state.step, state.epoch, loss, rate, seconds, waited, units)
@@ -213,7 +209,7 @@ class TrainingLoop:
             self._validate()
         if state.step % recipe.checkpoint_every == 0:
             self._checkpoint()
-        self._clock = time.perf_counter()
+        self.watch.go_on()
 
     def _tell_unreadable(self, unreadable: Mapping[str, str]) -> None:
         for name, reason in list(unreadable.items()):
@@ -307,7 +303,7 @@ class TrainingLoop:
             "learning_rate": report.learning_rate,
             "seconds": round(self.state.seconds, 3),
             speed: round(report.units / report.seconds, 2),
-            "data_wait_share": round(self.waited / self.trained, 4),
+            "data_wait_share": round(self.watch.waited_share, 4),
         }
         scale = self._loss_scale()
         self._add_metrics(row if scale is None else row | {"loss_scale": scale})
@@ -341,7 +337,7 @@ class TrainingLoop:
             best=best if state.best_step >= 0 else {},
             loss_scale=self._loss_scale(),
             skipped_steps=int(ops.convert_to_numpy(skipped)),
-            data_wait_share=self.waited / self.trained if self.trained else 0.0,
+            data_wait_share=self.watch.waited_share,
             interrupted=interrupted,
             stopped_early=self.stopped_early,
             dropped=self._all_dropped(),
