@@ -24,10 +24,10 @@ _LARGEST = 3e38
 
 
 def read_arpa(path: str | Path) -> NGrams:
-    """The n-grams of an ARPA file, plain or compressed by gzip.
+    r"""The n-grams of an ARPA file, plain or compressed by gzip.
 
-    Fields are separated by tabs or spaces, a missing backoff is 0, and the lines before
-    "\\\\data\\\\" are skipped if they are blank or begin with "#".
+    Fields are separated by tabs or spaces, a missing backoff is 0, and lines before
+    "\data\" are skipped if they are blank or begin with "#".
 
     Example:
         >>> import tempfile
@@ -158,11 +158,10 @@ class _Reader:
             elif len(fields) == order + 2:
                 backoffs.append(self._number(fields[-1], "backoff"))
             else:
-                want = f"a log-probability, {order} words" + ", a backoff" * (
-                    not is_last
+                raise self._fault(
+                    f"want a log-probability, {order} words and at most a backoff in "
+                    f"each of {count:,} lines, received {_shown(b' '.join(fields))}"
                 )
-                line = _shown(b" ".join(fields))
-                raise self._fault(f"want {want} ({count:,} lines), received {line}")
             values.append(self._number(fields[0], "log-probability"))
             if order == 1:
                 self._add(fields[1])

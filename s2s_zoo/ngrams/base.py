@@ -68,18 +68,18 @@ class LanguageModel(ABC, Generic[State]):
 
     @abstractmethod
     def advance(self, state: State, unit: str) -> tuple[float, State]:
-        """ln P(unit | state), and the state after the unit."""
+        """The logarithm of P(unit | state), and the state after the unit."""
 
     @abstractmethod
     def end(self, state: State) -> float:
-        """ln P(the line ends | state)."""
+        """The logarithm of P(the line ends | state)."""
 
     @abstractmethod
     def knows(self, unit: str) -> bool:
         """Whether the unit is in the vocabulary."""
 
     def score(self, units: Sequence[str]) -> float:
-        """ln P of a whole line, its end included."""
+        """The logarithm of P(a whole line), its end included."""
         total, state = 0.0, self.start()
         for unit in units:
             log_probability, state = self.advance(state, unit)

@@ -31,14 +31,15 @@ _TYPES = (
 )
 
 Bytes = NDArray[np.uint8]
+Kind = np.dtype[np.void]
 
 
 def read_binary(path: str | Path) -> NGramModel:
     """The model in a binary file of KenLM, left on disk and mapped to memory.
 
-    It is read as build_binary writes it by default: format 5 (lm/binary_format.cc), type
-    "probing" (lm/search_hashed.hh), with its words. A file that could make a look-up
-    leave its bounds, not end or give no number is refused.
+    It is read as build_binary writes it by default: format 5 (lm/binary_format.cc),
+    type "probing" (lm/search_hashed.hh), with its words. A file that could make a
+    look-up leave its bounds or give no number is refused; all look-ups end.
 
     Raises:
         UserError: it cannot be read, is damaged or of another type.
@@ -119,9 +120,7 @@ class _Reader:
         if not 1 <= header.multiplier <= 1000:
             raise self._fault(f"damaged: {header.multiplier} buckets an n-gram")
 
-    def _table(
-        self, count: int, kind: np.dtype[np.void], header: _Header
-    ) -> ProbingTable:
+    def _table(self, count: int, kind: Kind, header: _Header) -> ProbingTable:
         buckets = bucket_count(count, header.multiplier)
         entries = self._take(kind.itemsize * buckets).view(kind)
         for start in range(0, buckets, _BLOCK):

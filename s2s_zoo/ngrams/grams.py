@@ -88,14 +88,11 @@ class NGrams:
 
 
 def hash_grams(words: Ids) -> Keys:
-    """KenLM's hashes of n-grams (G, n): the id of the last word, earlier ones mixed in."""
+    """KenLM's hashes of n-grams (G, n): the last word's id, earlier ones mixed in."""
     columns = words.astype(np.uint64)
     found: Keys = columns[:, -1]
-    with np.errstate(over="ignore"):
-        for column in columns.T[-2::-1]:
-            found = found * np.uint64(_PREFIX) ^ (column + np.uint64(1)) * np.uint64(
-                _WORD
-            )
+    for column in columns.T[-2::-1]:
+        found = found * np.uint64(_PREFIX) ^ (column + np.uint64(1)) * np.uint64(_WORD)
     return found
 
 

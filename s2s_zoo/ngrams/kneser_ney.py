@@ -12,7 +12,7 @@ from s2s_zoo.ngrams.counts import RESERVED, Counts, Rows, count_ngrams, read_uni
 from s2s_zoo.ngrams.grams import START, Grams, Ids, NGrams
 
 FALLBACK = (0.5, 1.0, 1.5)
-"""Discounts where those of the text cannot be computed, as lmplz --discount_fallback."""
+"""Discounts where the text gives none, those of lmplz --discount_fallback."""
 
 MAX_ORDER = 10
 
@@ -53,8 +53,9 @@ def estimate_kneser_ney(
     it (Heafield et al. 2013, Scalable Modified Kneser-Ney Language Model Estimation):
     n-grams that begin with <s> keep their occurrences as counts, unigrams are
     interpolated with the uniform distribution, whose share is all that <unk> has, and
-    the probability of pruned n-grams goes to the backoff of their context. Unlike lmplz,
-    the last n-gram of each order counts like the others in the counts of counts.
+    the probability of pruned n-grams goes to the backoff of their context. lmplz takes
+    the last n-gram of each order by its occurrences into the counts of counts; here it
+    is taken like the others.
 
     Args:
         lines: each a sequence of units.
@@ -87,7 +88,7 @@ def estimate_kneser_ney(
 
 @dataclass(frozen=True)
 class _Level:
-    """All n-grams of one order; `shares` is what their contexts leave to shorter ones."""
+    """All n-grams of one order; `shares` is what contexts leave to shorter ones."""
 
     words: Ids
     probabilities: Values
@@ -112,7 +113,7 @@ def _smooth(
 ) -> list[_Level]:
     """From the shortest to the longest; `predicted` is the number of possible units."""
     levels: list[_Level] = []
-    shorter = np.full(1, 1 / predicted)
+    shorter: Values = np.full(1, 1 / predicted)
     for index, counts in enumerate(counted):
         adjusted = _adjusted(counted, index)
         discounts = _discounts(adjusted)
@@ -120,9 +121,10 @@ def _smooth(
         amounts = np.array([0, *(discounts or FALLBACK)])[np.minimum(adjusted, 3)]
         totals = np.bincount(counts.contexts, adjusted, len(shorter))
         saved = np.where(is_kept, amounts, adjusted)
-        shares = np.bincount(counts.contexts, saved, len(shorter))
-        shares = np.divide(shares, totals, out=np.ones(len(shorter)), where=totals > 0)
-        own = (adjusted - amounts) / totals[counts.contexts]
+        left = np.bincount(counts.contexts, saved, len(shorter))
+        shares: Values = np.ones(len(shorter))
+        np.divide(left, totals, out=shares, where=totals > 0)
+        own: Values = (adjusted - amounts) / totals[counts.contexts]
         shorter = own + shares[counts.contexts] * shorter[counts.suffixes]
         if index == 0:
             shorter[RESERVED.index(START)] = 1
@@ -131,7 +133,7 @@ def _smooth(
 
 
 def _adjusted(counted: list[Counts], index: int) -> Rows:
-    """Of the longest n-grams and those after <s> occurrences, else words before them."""
+    """Occurrences of the longest n-grams and those after <s>; words before others."""
     counts = counted[index]
     if index + 1 == len(counted):
         return counts.counts

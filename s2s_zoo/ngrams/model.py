@@ -70,7 +70,7 @@ class NGramModel(LanguageModel[Context]):
         self.order = len(tables) + 1
         self.vocabulary = {word: index for index, word in enumerate(vocabulary)}
         self.unit = _unit_of(self.vocabulary)
-        self._unigrams = memoryview(np.ascontiguousarray(unigrams).view(np.uint8))
+        self._unigrams = np.ascontiguousarray(unigrams).view(np.uint8).data
         self._tables = tuple(tables)
         self._complete = complete
 

@@ -28,11 +28,11 @@ class ProbingTable:
     def __init__(self, entries: Entries) -> None:
         self.buckets = len(entries)
         self._size = entries.dtype.itemsize
-        self._bytes = memoryview(entries.view(np.uint8))
+        self._bytes = entries.view(np.uint8).data
         self._unpack = struct.Struct("<Qff" if entries.dtype == MIDDLE else "<Qf")
 
     def find(self, key: int) -> tuple[float, ...] | None:
-        """The entry with this key: the key, log-probability, backoff where it has one."""
+        """The entry with this key: key, log-probability, backoff if it has one."""
         place = first = key % self.buckets
         while True:
             entry = self._unpack.unpack_from(self._bytes, place * self._size)
