@@ -31,6 +31,7 @@ def read_arpa(path: str | Path) -> NGrams:
 
     Example:
         >>> import tempfile
+        >>> from s2s_zoo.ngrams import estimate_kneser_ney, read_arpa, write_arpa
         >>> ngrams = estimate_kneser_ney([["a", "rose"], ["a", "tulip"]], 2).ngrams
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_arpa(f"{folder}/lm.arpa.gz", ngrams)
@@ -55,10 +56,20 @@ def read_arpa(path: str | Path) -> NGrams:
 
 
 def write_arpa(path: str | Path, ngrams: NGrams) -> None:
-    """Write n-grams as an ARPA file, compressed where its name ends in ".gz".
+    r"""Write n-grams as an ARPA file, compressed where its name ends in ".gz".
 
     The same n-grams give the same bytes. A file of that name is replaced once all is
     written.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from s2s_zoo.ngrams import estimate_kneser_ney, write_arpa
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "lm.arpa")
+        ...     write_arpa(path, estimate_kneser_ney([["a", "rose"]], 2).ngrams)
+        ...     path.read_text().splitlines()[:3]
+        ['\\data\\', 'ngram 1=5', 'ngram 2=3']
 
     Raises:
         UserError: it cannot be written.

@@ -28,8 +28,11 @@ class Perplexity:
         lines: number of lines.
 
     Example:
-        >>> Perplexity(-4 * math.log(10), -math.log(1000), 4, 1, 1).excluding_unknown
-        2.154...
+        >>> from math import log
+        >>> from s2s_zoo.ngrams import Perplexity
+        >>> found = Perplexity(-5 * log(10), -3 * log(10), 3, unknown=1, lines=1)
+        >>> round(found.including_unknown, 2), round(found.excluding_unknown, 2)
+        (46.42, 10.0)
     """
 
     log_probability: float
@@ -58,6 +61,22 @@ class LanguageModel(ABC, Generic[State]):
 
     Attributes:
         unit: what a unit is, one of `UNITS`.
+
+    Example:
+        >>> from math import log
+        >>> from s2s_zoo.ngrams import LanguageModel
+        >>> class Coin(LanguageModel[int]):  # its state counts the flips
+        ...     unit = "words"
+        ...     def start(self):
+        ...         return 0
+        ...     def advance(self, state, unit):
+        ...         return log(1 / 2), state + 1
+        ...     def end(self, state):
+        ...         return 0.0
+        ...     def knows(self, unit):
+        ...         return unit in {"heads", "tails"}
+        >>> Coin().perplexity([["heads", "tails", "tails"]]).log_probability / log(2)
+        -3.0
     """
 
     unit: str
@@ -111,6 +130,7 @@ def split_units(line: str, unit: str) -> list[str]:
     the unit `SPACE`.
 
     Example:
+        >>> from s2s_zoo.ngrams import split_units
         >>> split_units("to  be", "characters")
         ['t', 'o', '▁', 'b', 'e']
 

@@ -46,6 +46,7 @@ class NGrams:
         orders: n-grams of order 1, 2, …
 
     Example:
+        >>> from s2s_zoo.ngrams import estimate_kneser_ney
         >>> ngrams = estimate_kneser_ney([["a", "rose"], ["a", "tulip"]], 2).ngrams
         >>> ngrams.vocabulary
         ('<unk>', '<s>', '</s>', 'a', 'rose', 'tulip')

@@ -32,6 +32,7 @@ class Estimate:
         lines: lines of the text.
 
     Example:
+        >>> from s2s_zoo.ngrams import estimate_kneser_ney
         >>> estimate_kneser_ney([["a", "rose"], ["a", "tulip"]], 2).fallbacks
         (1, 2)
     """
@@ -64,6 +65,7 @@ def estimate_kneser_ney(
             holds for higher orders. Unigrams stay.
 
     Example:
+        >>> from s2s_zoo.ngrams import estimate_kneser_ney
         >>> lines = [["a", "rose"], ["a", "tulip"], ["a", "rose"]]
         >>> ngrams = estimate_kneser_ney(lines, 2, prune=(0, 1)).ngrams
         >>> [len(grams) for grams in ngrams.orders]

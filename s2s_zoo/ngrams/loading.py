@@ -13,10 +13,11 @@ def load_language_model(path: str | Path) -> NGramModel:
 
     Example:
         >>> import tempfile
-        >>> ngrams = estimate_kneser_ney([["a", "rose"], ["a", "tulip"]], 2).ngrams
+        >>> from s2s_zoo import ngrams
+        >>> model = ngrams.estimate_kneser_ney([["a", "rose"]], order=2).ngrams
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_arpa(f"{folder}/lm.arpa", ngrams)
-        ...     load_language_model(f"{folder}/lm.arpa").order
+        ...     ngrams.write_arpa(f"{folder}/lm.arpa", model)
+        ...     ngrams.load_language_model(f"{folder}/lm.arpa").order
         2
 
     Raises:
