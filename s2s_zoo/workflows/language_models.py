@@ -65,7 +65,7 @@ class Texts:
         references = self._references() if self.corpus else []
         total = sum(int(np.sum(~file.blank)) for file in files) + len(references)
         if not total:
-            raise UserError(f"{self or 'no text was named'}: no line of text")
+            raise UserError(f"{str(self) or 'no text was named'}: no line of text")
         named = chain(*map(_named_lines, files), references)
         for done, (where, line) in enumerate(named, start=1):
             units = split_units(line, unit)
