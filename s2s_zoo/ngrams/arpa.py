@@ -21,6 +21,7 @@ _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)")
 _LONGEST_LINE = 1 << 20
 _BLOCK = 1 << 16
 _LARGEST = 3e38
+_UNKNOWN = (UNKNOWN.encode(), UNKNOWN.upper().encode())
 
 
 def read_arpa(path: str | Path) -> NGrams:
@@ -121,7 +122,7 @@ class _Reader:
         self.path = path
         self.file = file
         self.number = 0
-        self.words = {UNKNOWN.encode(): 0}
+        self.words = dict.fromkeys(_UNKNOWN, 0)
 
     def read(self) -> NGrams:
         counts = self._counts()
@@ -175,7 +176,7 @@ class _Reader:
                 )
             values.append(self._number(fields[0], "log-probability"))
             if order == 1:
-                self._add(fields[1])
+                self.words.setdefault(fields[1], len(self.words) - len(_UNKNOWN) + 1)
             words.extend(self._ids(fields[1 : order + 1]))
             if values[-1] > 0:
                 raise self._fault(f"want a log-probability, received {values[-1]:g}")
@@ -193,12 +194,6 @@ class _Reader:
             raise self._fault(f"want a finite {what}, received {_shown(field)}")
         return value
 
-    def _add(self, word: bytes) -> None:
-        if word == b"<UNK>":
-            self.words[word] = 0
-        elif word != UNKNOWN.encode():
-            self.words.setdefault(word, len(self.words))
-
     def _ids(self, words: list[bytes]) -> list[int]:
         try:
             return [self.words[word] for word in words]
@@ -208,7 +203,7 @@ class _Reader:
 
     def _vocabulary(self, start: int, unigrams: Grams) -> tuple[str, ...]:
         try:
-            names = [word.decode() for word in self.words if word != b"<UNK>"]
+            names = [word.decode() for word in self.words if word != _UNKNOWN[1]]
         except UnicodeDecodeError as error:
             row = np.flatnonzero(unigrams.words[:, 0] == self.words[error.object])[0]
             self.number = start + int(row)
