@@ -17,6 +17,7 @@ VERBS = {
     "export": "Export a trained model and compare it with the original.",
     "benchmark": "Time training steps on this machine, by precision.",
     "data": "List, fetch and check corpora.",
+    "lm": "Build n-gram language models, and measure them.",
 }
 FAILED, INTERRUPTED = 1, 75
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)

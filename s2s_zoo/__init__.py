@@ -2,7 +2,7 @@
 
 `Seq2Seq.from_preset("deepspeech2-small")` is a model; `s2s-zoo train` trains it. What
 models are made of is in `layers`, `features`, `encoders`, `decoders`, `losses`,
-`optimizers`, `search`, `metrics` and `tasks`.
+`optimizers`, `search`, `metrics` and `tasks`; `ngrams` holds language models.
 """
 
 import sys
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         layers,
         losses,
         metrics,
+        ngrams,
         optimizers,
         search,
         tasks,
@@ -44,6 +45,7 @@ __all__ = [
     "list_presets",
     "losses",
     "metrics",
+    "ngrams",
     "optimizers",
     "register_preset",
     "search",
@@ -61,7 +63,7 @@ __getattr__, __dir__ = lazily(
     },
     packages=(
         *("decoders", "encoders", "features", "layers", "losses", "metrics"),
-        *("optimizers", "search", "tasks"),
+        *("ngrams", "optimizers", "search", "tasks"),
     ),
 )
 

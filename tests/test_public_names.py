@@ -9,8 +9,8 @@ import pytest
 
 PACKAGES = (
     *("s2s_zoo.decoders", "s2s_zoo.encoders", "s2s_zoo.features", "s2s_zoo.layers"),
-    *("s2s_zoo.losses", "s2s_zoo.metrics", "s2s_zoo.optimizers", "s2s_zoo.search"),
-    "s2s_zoo.tasks",
+    *("s2s_zoo.losses", "s2s_zoo.metrics", "s2s_zoo.ngrams", "s2s_zoo.optimizers"),
+    *("s2s_zoo.search", "s2s_zoo.tasks"),
 )
 HEAVY = {"keras", "numpy", "tensorflow", "jax", "torch", "librosa", "sacrebleu"}
 
