@@ -1,0 +1,247 @@
+"""Directories of data: each format of each kind of examples, and corpora's layouts."""
+
+import gzip
+import json
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from s2s_zoo.data.corpora import CORPORA
+from s2s_zoo.data.kinds import KINDS
+from s2s_zoo.data.kinds.base import Kind
+from s2s_zoo.data.recognition import kind_of
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.registry import PRESETS
+from tests.fuzzing.subjects import Subject
+
+RATE = 8000
+PAIRS = (
+    ("a small house near the river", "ein kleines Haus am Fluss"),
+    ("it is very old and quiet", "es ist sehr alt und ruhig"),
+    ("é", "ß"),
+    ("", "leer"),
+)
+UNITS = "".join(
+    f'<tu><tuv xml:lang="en"><seg>{a}</seg></tuv>'
+    f'<tuv xml:lang="de"><seg>{b} <ph x="1">code</ph></seg></tuv></tu>\n'
+    for a, b in PAIRS
+)
+TMX = f'<?xml version="1.0"?>\n<tmx version="1.4"><body>\n{UNITS}</body></tmx>\n'
+
+Write = Callable[[Path], object]
+
+
+def clip(path: Path, **form: str) -> Path:
+    """A tenth of a second of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    audio = np.random.default_rng(0).uniform(-0.3, 0.3, RATE // 10)
+    soundfile.write(path, audio, RATE, **form)
+    return path
+
+
+def lines(path: Path, *rows: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+
+
+def clips(place: Path) -> list[str]:
+    """The names of audio files in several formats."""
+    clip(place / "one.wav")
+    clip(place / "two.flac")
+    clip(place / "clips/three.mp3")
+    return ["one.wav", "two.flac", "clips/three.mp3"]
+
+
+def columns(place: Path) -> None:
+    names = clips(place)
+    rows = [f'{name},{i + 1},"said, {i}",0.1,me' for i, name in enumerate(names)]
+    lines(
+        place / "train.csv",
+        "wav_filename,wav_filesize,transcript,seconds,speaker",
+        *rows,
+    )
+    lines(place / "test.csv", "wav_filename,transcript", "one.wav,x", "two.flac,y")
+
+
+def common_voice(place: Path) -> None:
+    clips(place)
+    rows = ["me\tthree.mp3\tone", "me\tone.wav\ttwo"]
+    lines(place / "train.tsv", "client_id\tpath\tsentence", *rows)
+
+
+def utterance_objects(place: Path) -> None:
+    names = clips(place)
+    rows = [
+        {"audio_filepath": name, "text": "é x", "duration": 0.1, "speaker": "me"}
+        for name in names
+    ]
+    lines(place / "train.jsonl", *map(json.dumps, rows))
+    lines(place / "test.json", json.dumps(rows, indent=1))
+
+
+def librispeech_split(place: Path) -> None:
+    for i in range(3):
+        clip(place / f"84/121/84-121-000{i}.flac")
+    rows = [f"84-121-000{i} GO DO YOU HEAR" for i in range(3)]
+    lines(place / "84/121/84-121.trans.txt", *rows)
+
+
+def ljspeech(place: Path) -> None:
+    for i in range(3):
+        clip(place / f"wavs/LJ{i}.wav")
+    lines(place / "metadata.csv", *(f"LJ{i}|In 1465|in fourteen" for i in range(3)))
+
+
+def computed(place: Path) -> None:
+    rows = [f"u{i},{i + 5},said" for i in range(3)]
+    lines(place / "train.csv", "utt,frames,transcript", *rows)
+    features = {f"u{i}": np.ones((i + 5, 4), "float32") for i in range(3)}
+    np.savez_compressed(place / "train.npz", **features)
+
+
+def waves(place: Path) -> None:
+    """WAV files of several headers."""
+    forms = [
+        ("WAV", "PCM_16", "LITTLE"),
+        ("WAV", "FLOAT", "FILE"),
+        ("RF64", "PCM_16", "FILE"),
+    ]
+    forms += [
+        ("WAVEX", "PCM_24", "FILE"),
+        ("WAV", "ULAW", "FILE"),
+        ("WAV", "PCM_16", "BIG"),
+    ]
+    for i, (form, subtype, endian) in enumerate(forms):
+        clip(place / f"{i}.wav", format=form, subtype=subtype, endian=endian)
+    clip(place / "6.ogg", format="OGG", subtype="VORBIS")
+    clip(place / "7.sph", format="NIST", subtype="PCM_16")
+    names = [p.name for p in sorted(place.iterdir())]
+    lines(place / "train.csv", "wav_filename,transcript", *(f"{n},x" for n in names))
+
+
+def fsdd(place: Path) -> None:
+    for i in (0, 6, 11, 12):
+        clip(place / f"recordings/0_jackson_{i}.wav")
+
+
+def an4(place: Path) -> None:
+    folders = {"train": "an4_clstk", "test": "an4test_clstk"}
+    for part, folder in folders.items():
+        names = [f"an{i}-m{i:03}-b" for i in range(10)]
+        for name in names:
+            speaker = name.split("-")[1]
+            clip(place / f"wav/{folder}/{speaker}/{name}.sph", format="NIST")
+        rows = [f"YES ({name})" for name in names]
+        lines(place / f"etc/an4_{part}.transcription", *rows)
+
+
+def librispeech(place: Path) -> None:
+    for subset in ("train-clean-100", "dev-clean", "test-clean"):
+        librispeech_split(place / "LibriSpeech" / subset)
+
+
+def aligned(place: Path, stem: str = "train", packed: bool = False) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    for tag, texts in zip(("en", "de"), zip(*PAIRS, strict=True), strict=True):
+        content = "".join(f"{text}\n" for text in texts).encode()
+        if packed:
+            (place / f"{stem}.{tag}.gz").write_bytes(gzip.compress(content, mtime=0))
+        else:
+            (place / f"{stem}.{tag}").write_bytes(content)
+
+
+def tables(place: Path) -> None:
+    rows = [f"{a}\t{b}" for a, b in PAIRS]
+    lines(place / "train.tsv", *rows)
+    content = "\r".join(rows).encode()
+    (place / "test.tsv.gz").write_bytes(gzip.compress(content, mtime=0))
+
+
+def pair_objects(place: Path) -> None:
+    summaries = [{"document": a, "summary": b} for a, b in PAIRS]
+    lines(place / "train.jsonl", *map(json.dumps, summaries))
+    pairs = [{"source": a, "target": b} for a, b in PAIRS]
+    lines(place / "validation.json", json.dumps(pairs, indent=1))
+    replies = "".join(json.dumps({"prompt": a, "reply": b}) + "\n" for a, b in PAIRS)
+    (place / "test.jsonl.gz").write_bytes(gzip.compress(replies.encode(), mtime=0))
+
+
+def memories(place: Path) -> None:
+    lines(place / "train.tmx", TMX)
+    (place / "test.tmx.gz").write_bytes(gzip.compress(TMX.encode(), mtime=0))
+
+
+def multi30k(place: Path) -> None:
+    for stem in ("train", "val", "test_2016_flickr"):
+        aligned(place, stem, packed=True)
+
+
+def iwslt14(place: Path) -> None:
+    for role in ("train", "validation", "test"):
+        aligned(place, f"iwslt14.{role}")
+
+
+FORMATS: dict[str, Sequence[Write]] = {
+    "utterances": (
+        *(columns, common_voice, utterance_objects, librispeech_split, ljspeech),
+        *(computed, waves, fsdd, an4, librispeech),
+    ),
+    "pairs": (
+        *(aligned, partial(aligned, packed=True), tables, pair_objects, memories),
+        *(multi30k, iwslt14),
+    ),
+}
+"""What a kind is read from. Of a kind that is not here, its demo corpus is damaged."""
+
+
+def read_all(name: str, directory: Path) -> None:
+    """Every split in every batch, as trainings and evaluations read it.
+
+    The task is that of the preset the kind's data is checked for.
+    """
+    kind: Kind[Any] = KINDS.get(name)
+    task, model = _scaled(kind.preset)
+    kind_of(str(directory))
+    source = kind.for_task(task).open(str(directory))
+    splits = {role: source.read_split(role) for role in source.all_roles()}
+    for examples in splits.values():
+        assert len(list(examples)) == len(examples)
+    task = task.fit(next(iter(splits.values())))
+    for role, examples in splits.items():
+        for training in (True, False):
+            usable = task.select(model, examples, role, training).usable
+            batches = task.batches(usable, training=training)
+            plan = batches.plan(task.evaluation_budget, shuffle=training)
+            for batch in plan.epoch(0):
+                batches.load(batch, 0 if training else None)
+
+
+@cache
+def _scaled(preset: str) -> tuple[Any, Seq2Seq]:
+    """A task whose tokenizers hold few tokens, and a model for it."""
+    scaled = PRESETS.get(preset).scaled()
+    return scaled.task, scaled.build()
+
+
+def _demo(kind: Kind[Any]) -> Write:
+    corpus = CORPORA.get(PRESETS.get(kind.preset).task.demo_corpus)
+    return partial(corpus.prepare, progress=False)
+
+
+def _named(write: Write) -> str:
+    whole = getattr(write, "func", write)
+    keywords = getattr(write, "keywords", {})
+    return " ".join([whole.__name__, *keywords])
+
+
+DATA = [
+    Subject(
+        f"{kind.name} {_named(write)}", write, partial(read_all, kind.name), share=2
+    )
+    for kind in KINDS
+    for write in FORMATS.get(kind.name, (_demo(kind),))
+]

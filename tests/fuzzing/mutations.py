@@ -1,0 +1,235 @@
+"""Files with something wrong in them: by the structure of what they hold, and by bytes.
+
+Everything follows from the content and the generator that is given.
+"""
+
+import gzip
+import io
+import json
+import struct
+import zipfile
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+OUTSIDE = "outside"
+"""The folder beside the one that is read; it holds what lies in there too."""
+
+NUMBERS = (
+    *(0, -1, 1, 2, 255, 4097, 2**31 - 1, 2**31, 2**63, 10**12, -(10**12), 10**400),
+    *(0.5, -0.0, 1e-320, 1e12, 1e308, float("inf"), float("-inf"), float("nan")),
+)
+TEXTS = (
+    *("", " ", "\0", "\ud800", "\u202e", "\u2028", "x" * 200_000, "9" * 5000, "nan"),
+    *("../../etc/passwd", "/etc/passwd", f"../{OUTSIDE}", "~", "..", ".", "/dev/zero"),
+    *("file:///etc/passwd", "C:\\Windows\\win.ini", "a/" * 3000, "1e400", "{}%s"),
+    *("keras>Lambda", "builtins>eval", "s2s_zoo>CTC", "s2s_zoo>LSTM", "part"),
+)
+DEPTHS = (50, 300, 480, 900, 100_000)
+SIZES = (0, 1, 127, 128, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63)
+SEPARATORS = (",", "\t", "|", '"', " ", "\r", "\n", "<", ">", "&", ":", "#", "\\", "0")
+_HEADER = 256
+
+Slot = tuple[Any, Any]
+"""A container of a JSON document and a key or an index in it."""
+
+
+def mutate(content: bytes, random: Random) -> bytes:
+    """The content with one thing wrong."""
+    if content[:2] == b"\x1f\x8b" and random.random() < 0.7:
+        return gzip.compress(mutate(gzip.decompress(content), random), 1, mtime=0)
+    if content[:2] == b"PK" and random.random() < 0.7:
+        return _mutate_member(content, random)
+    if random.random() < 0.2:
+        return _mutate_bytes(content, random)
+    for structured in (_mutate_json, _mutate_json_line, _mutate_text):
+        try:
+            return structured(content, random)
+        except ValueError:
+            continue
+    return _mutate_bytes(content, random)
+
+
+def _mutate_member(content: bytes, random: Random) -> bytes:
+    """A ZIP file with something wrong in a file or with a name of it."""
+    output = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(content)) as source,
+        zipfile.ZipFile(output, "w") as target,
+    ):
+        names = source.namelist()
+        chosen = random.choice(names)
+        for name in names:
+            found, renamed = source.read(name), name
+            if name == chosen and random.random() < 0.2:
+                renamed = random.choice([*names, "x", "../x.npy", f"{name}.npy"])
+            elif name == chosen:
+                found = _mutate_array(found, random)
+            target.writestr(zipfile.ZipInfo(renamed), found)
+    return output.getvalue()
+
+
+def _mutate_array(content: bytes, random: Random) -> bytes:
+    """An .npy file with another header or other numbers."""
+    if random.random() < 0.3 or b"\n" not in content[:_HEADER]:
+        return _mutate_bytes(content, random)
+    end = content.index(b"\n")
+    header = _mutate_text(content[10:end], random).strip() + b"\n"
+    return (
+        content[:8]
+        + struct.pack("<H", len(header) % 65536)
+        + header
+        + content[end + 1 :]
+    )
+
+
+def _mutate_bytes(content: bytes, random: Random) -> bytes:
+    edits: tuple[Callable[[bytes, Random], bytes], ...]
+    edits = (_flip, _truncate, _insert, _repeat, _blank, _size, _size)
+    return random.choice(edits)(content, random)
+
+
+def _place(content: bytes, random: Random) -> int:
+    """Somewhere, more often in the header."""
+    limit = len(content) if random.random() < 0.5 else min(_HEADER, len(content))
+    return random.randrange(limit + 1)
+
+
+def _flip(content: bytes, random: Random) -> bytes:
+    changed = bytearray(content or b"\0")
+    for _ in range(random.choice((1, 1, 4, 30))):
+        changed[min(_place(content, random), len(changed) - 1)] ^= (
+            1 << random.randrange(8)
+        )
+    return bytes(changed)
+
+
+def _truncate(content: bytes, random: Random) -> bytes:
+    return content[: random.choice((0, 1, _place(content, random), len(content) - 1))]
+
+
+def _insert(content: bytes, random: Random) -> bytes:
+    place = _place(content, random)
+    return (
+        content[:place] + random.randbytes(random.choice((1, 4, 999))) + content[place:]
+    )
+
+
+def _repeat(content: bytes, random: Random) -> bytes:
+    place = _place(content, random)
+    return (
+        content[:place]
+        + content[place : place + 64] * random.choice((2, 500))
+        + content[place:]
+    )
+
+
+def _blank(content: bytes, random: Random) -> bytes:
+    place, size = _place(content, random), random.choice((1, 8, 500))
+    return content[:place] + bytes(size) + content[place + size :]
+
+
+def _size(content: bytes, random: Random) -> bytes:
+    """Another number where one might stand that says how much follows."""
+    place, code = _place(content, random), random.choice("BHIQ")
+    number = struct.pack(
+        random.choice("<>") + code,
+        random.choice(SIZES) % (1 << 8 * struct.calcsize(f"<{code}")),
+    )
+    return content[:place] + number + content[place + len(number) :]
+
+
+def _mutate_text(content: bytes, random: Random) -> bytes:
+    """Lines and values of a text in disorder."""
+    lines = content.decode().split("\n")
+    at = random.randrange(len(lines))
+    line = lines[at]
+    match random.randrange(8):
+        case 0:
+            del lines[at]
+        case 1:
+            lines.insert(at, line * random.choice((1, 2, 200)))
+        case 2:
+            lines[at] = random.choice(lines)
+        case 3:
+            place = random.randrange(len(line) + 1)
+            lines[at] = line[:place] + random.choice(SEPARATORS) + line[place:]
+        case _:
+            lines[at] = _other_value(line, random)
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
+
+
+def _other_value(line: str, random: Random) -> str:
+    """The line with one of its values replaced."""
+    held = [separator for separator in SEPARATORS if separator in line]
+    separator = random.choice(held or [" "])
+    values = line.split(separator)
+    value = str(_odd(random, values))
+    values[random.randrange(len(values))] = value[: random.choice((9, 10**6))]
+    return separator.join(values)
+
+
+def _mutate_json(content: bytes, random: Random) -> bytes:
+    document = json.loads(content)
+    if not isinstance(document, dict | list):
+        raise ValueError("no document")
+    return _dump(_changed(document, random), random)
+
+
+def _mutate_json_line(content: bytes, random: Random) -> bytes:
+    lines = content.splitlines()
+    documents = [json.loads(line) for line in lines if line.strip()]
+    if not documents or not all(isinstance(value, dict) for value in documents):
+        raise ValueError("no documents")
+    if random.random() < 0.3:
+        return _mutate_text(content, random)
+    at = random.randrange(len(documents))
+    lines[at] = _dump(_changed(documents[at], random), random)
+    return b"\n".join(lines) + b"\n"
+
+
+def _dump(document: Any, random: Random) -> bytes:
+    """JSON, sometimes with a value nested too deep or a key twice."""
+    text = json.dumps(document, ensure_ascii=random.random() < 0.7)
+    if '"deep"' in text:
+        depth = random.choice(DEPTHS)
+        opened, closed = random.choice((("[", "]"), ('{"part":', "}")))
+        text = text.replace('"deep"', f"{opened * depth}0{closed * depth}")
+    return text.replace('"twice": ', '"part": ').encode("utf-8", "surrogatepass")
+
+
+def _changed(document: Any, random: Random) -> Any:
+    slots = list(_slots(document))
+    if not slots or random.random() < 0.03:
+        return _odd(random, [document])
+    container, key = random.choice(slots)
+    others = [c[k] for c, k in slots]
+    match random.randrange(6):
+        case 0:
+            del container[key]
+        case 1 if isinstance(container, dict):
+            names = [k for _, k in slots if isinstance(k, str)]
+            renamed = random.choice([*names, "twice", *TEXTS])
+            container[renamed] = container.pop(key)
+        case 2 if isinstance(container, dict):
+            container[random.choice(("twice", "x", key.upper()))] = random.choice(
+                others
+            )
+        case _:
+            container[key] = _odd(random, others)
+    return document
+
+
+def _slots(value: Any) -> Any:
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _slots(value[key])
+
+
+def _odd(random: Random, others: list[Any]) -> Any:
+    """A value that does not belong, or one from elsewhere in the document."""
+    plain = (None, True, False, [], {}, [None], [[1, 2], [3]], {"part": "x"}, "deep")
+    value = random.choice(random.choice((NUMBERS, TEXTS, plain, others)))
+    climbs = isinstance(value, str) and random.random() < 0.2
+    return f"../{OUTSIDE}/{value}" if climbs else value
