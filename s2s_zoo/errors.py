@@ -8,8 +8,12 @@ from pathlib import Path
 class UserError(Exception):
     """Bad input; the message names file, line or key, what is accepted, what came.
 
-    The command line prints it without a traceback and exits with 1.
+    The command line prints it without a traceback and exits with 1. Lone surrogates
+    in what came, which no terminal can show, stand in it as escapes.
     """
+
+    def __str__(self) -> str:
+        return super().__str__().encode("utf-8", "backslashreplace").decode()
 
 
 def check_choice(name: str, value: str, accepted: Collection[str]) -> None:

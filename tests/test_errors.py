@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from s2s_zoo.errors import check_choice, check_range
+from s2s_zoo.errors import UserError, check_choice, check_range
 
 
 def test_a_choice_is_named_with_all_there_are():
@@ -19,3 +19,8 @@ def test_a_range_is_named_with_its_ends(value):
     check_range("layers", 1000, 1, 1000)
     with pytest.raises(ValueError, match=rf"^layers is 1 to 1,000. Received: {value}$"):
         check_range("layers", value, 1, 1000)
+
+
+def test_a_message_can_be_printed_whatever_came():
+    assert str(UserError("no \ud800 here, Ä")) == "no \\ud800 here, Ä"
+    assert str(UserError()) == ""
