@@ -1,23 +1,19 @@
 """Precomputed features in .npz archives."""
 
 import functools
-import io
-import math
 import os
 import threading
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.npz import parse_array, read_member
 
 FEATURE_RATE = 100.0
 """Frames per second of precomputed features."""
-
-_MAX_FEATURE_BYTES = 1 << 30
 
 _OPEN_ARCHIVES = 8
 
@@ -36,7 +32,7 @@ def load_features(source: str) -> npt.NDArray[np.float32]:
     """
     place, _, key = source.rpartition(".npz#")
     path = Path(f"{place}.npz")
-    content = io.BytesIO(_archive(path).read(key))
+    content = _archive(path).read(key)
     try:
         return _parse_matrix(content)
     except ValueError as error:
@@ -56,7 +52,7 @@ class _Archive:
         self._lock = threading.Lock()
         try:
             self._zip = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise UserError(f"{path}: not a readable .npz archive: {error}") from error
         names = (name for name in self._zip.namelist() if name.endswith(".npy"))
         self.keys = frozenset(name.removesuffix(".npy") for name in names)
@@ -64,22 +60,11 @@ class _Archive:
     def read(self, key: str) -> bytes:
         if key not in self.keys:
             raise UserError(f"{self.path}: no array {key!r}")
-        member = self._zip.getinfo(f"{key}.npy")
-        if member.file_size > _MAX_FEATURE_BYTES:
-            raise UserError(f"{self.path}: array {key!r} claims {member.file_size} B")
         try:
             with self._lock:
-                return self._zip.read(member)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            RuntimeError,
-        ) as error:
-            raise UserError(
-                f"{self.path}: array {key!r} is damaged: {error}"
-            ) from error
+                return read_member(self._zip, f"{key}.npy")
+        except ValueError as error:
+            raise UserError(f"{self.path}: {error}") from error
 
 
 def _archive(path: Path) -> _Archive:
@@ -101,19 +86,10 @@ def _open_archive(path: Path, modified: int, size: int, process: int) -> _Archiv
     return _Archive(path)
 
 
-def _parse_matrix(content: io.BytesIO) -> npt.NDArray[np.float32]:
-    """Parse .npy bytes, allocating no more than they hold."""
-    version = np.lib.format.read_magic(content)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(content)
-    else:
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(content)
-    if dtype.kind not in "fiu" or len(shape) != 2 or 0 in shape:
-        raise ValueError(f"want numbers (T, D), received {dtype} {shape}")
-    data = content.read()
-    if len(data) != math.prod(shape) * dtype.itemsize:
-        raise ValueError(f"{len(data)} bytes are not {dtype} {shape}")
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+def _parse_matrix(content: bytes) -> npt.NDArray[np.float32]:
+    array = parse_array(content)
+    if array.dtype.kind not in "fiu" or array.ndim != 2 or not array.size:
+        raise ValueError(f"want numbers (T, D), received {array.dtype} {array.shape}")
     features = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(features).all():
         raise ValueError("features are NaN or infinite")

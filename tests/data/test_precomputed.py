@@ -121,3 +121,10 @@ def test_real_features(data_dir: Path):
         features = load_features(utterance.source)
         np.testing.assert_array_equal(features, archive[utterance.name])
         assert len(features) / 100 == utterance.seconds
+
+
+def test_a_header_that_is_no_header(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("key.npy", b"\x93NUMPY\x01\x00\x02\x00((" + bytes(16))
+    with pytest.raises(UserError, match=r"a\.npz#key: no header of an array"):
+        load_features(f"{tmp_path}/a.npz#key")
