@@ -15,7 +15,7 @@ import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,16 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError, writing
+from s2s_zoo.npz import parse_archive
+from s2s_zoo.parts import accepts
 
 PREFIX = "step-"
 LOCK = "lock"
 HOST = "host/"
 COUNTERS = re.compile(r"_\d+(?=[_/]|$)")
 """What Keras appends to names used before in the same process."""
+
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass
@@ -233,10 +237,20 @@ def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray[Any]]]:
         expected = described.pop("sha256")
         if _digest(content, described) != expected:
             raise DamagedCheckpoint("its content does not match its SHA-256")
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            return TrainingState(**described), dict(archive)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return _state(described), parse_archive(content)
+    except _UNREADABLE as error:
         raise DamagedCheckpoint(str(error)) from error
+
+
+def _state(described: dict[str, Any]) -> TrainingState:
+    """The state that is described so; a ValueError where none is."""
+    kinds: dict[str, Any] = {f.name: f.type for f in fields(TrainingState)}
+    for name, value in described.items():
+        is_float = kinds[name] is float and isinstance(value, float)  # also infinite
+        is_right = is_float or accepts(kinds[name], value)
+        if not is_right or (kinds[name] is int and value < -name.endswith("_step")):
+            raise ValueError(f"{name} is {value!r:.80}")
+    return TrainingState(**described)
 
 
 def _digest(variables: bytes, state: dict[str, Any]) -> str:

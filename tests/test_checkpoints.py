@@ -1,10 +1,12 @@
 """Training state on disk: exact, verified, whole or not at all."""
 
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import keras
@@ -195,6 +197,7 @@ DAMAGES = {
     "no state": lambda p: (p / "state.json").unlink(),
     "state truncated": lambda p: os.truncate(p / "state.json", 40),
     "state bit": lambda p: flip(p / "state.json", 0.6),
+    "state nested too deep": lambda p: (p / "state.json").write_text("[" * 100_000),
     "state a list": lambda p: (p / "state.json").write_text("[1]"),
     "another step": lambda p: edit_step(p / "state.json"),
     "nothing in it": lambda p: [f.unlink() for f in p.iterdir()],
@@ -232,19 +235,49 @@ def test_all_damaged_is_said_and_leaves_the_model_alone(two, trained, tmp_path):
     assert same(arrays(model), before)
 
 
-def test_pickled_objects_are_not_read(two, trained, tmp_path):
+def zipped(header):
+    """Variables whose only array has this header."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+        archive.writestr("a.npy", start + header)
+    return content.getvalue()
+
+
+def pickled():
+    content = io.BytesIO()
+    np.savez(content, bomb=np.array([{"a": 1}], dtype=object))
+    return content.getvalue()
+
+
+HUGE = b"{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }"
+HOSTILE = {
+    "pickled objects": {"variables": pickled()},
+    "text": {"variables": b"text"},
+    "no end of a header": {"variables": zipped(b"((")},
+    "an array of 4 TB": {"variables": zipped(HUGE)},
+    "a step of text": {"step": "2"},
+    "a step before the first": {"step": -1},
+    "a plan of none": {"plan": None},
+    "a field more": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_hostile_ones_that_agree_with_their_hash(what, two, trained, tmp_path):
     directory = Path(shutil.copytree(two, tmp_path / "checkpoints"))
-    path = directory / "step-00000002"
-    bomb = np.array([{"a": 1}], dtype=object)
-    np.savez(path / "variables.npz", bomb=bomb)
-    described = json.loads((path / "state.json").read_text())
+    path, changes = directory / "step-00000002", dict(HOSTILE[what])
+    if content := changes.pop("variables", None):
+        (path / "variables.npz").write_bytes(content)
+    described = json.loads((path / "state.json").read_text()) | changes
     del described["sha256"]
     content = (path / "variables.npz").read_bytes()
     described["sha256"] = checkpoints._digest(content, described)
     (path / "state.json").write_text(json.dumps(described))
     state, messages = load_latest(directory, trained)
     assert state.step == 1
-    assert "step-00000002" in messages[0]
+    assert "step-00000002 is damaged" in messages[0]
+    assert average_checkpoints(directory, trained, 2) == 1
 
 
 def test_another_architecture_is_refused_naming_the_differences(two):

@@ -151,7 +151,7 @@ def _restore(
             raise UserError(f"No undamaged checkpoint in {loop.run.checkpoints}")
         reporter.note("No checkpoint yet: starting from the beginning")
         state = loop.state
-    if state.plan != loop.plan.identity:
+    if state.plan != loop.plan.identity or state.position >= len(loop.plan):
         raise UserError(
             f"The examples of --data {data or loop.preset.task.demo_corpus} are not "
             "those of the checkpoint: the same order cannot be resumed. Use "

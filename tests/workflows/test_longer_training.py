@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from s2s_zoo import checkpoints
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
@@ -223,3 +224,15 @@ def test_which_limit_ends_a_training(epochs, max_steps, last, why):
         {"recipe.epochs": epochs, "recipe.max_steps": max_steps}
     )
     assert limits(preset.recipe, 4) == (last, why)
+
+
+def test_a_place_beyond_the_epoch_is_refused(run):
+    """Where no batch is left, no step would ever come."""
+    (path,) = (run / "checkpoints").glob("*4/state.json")
+    described = json.loads(path.read_text()) | {"position": 3}
+    del described["sha256"]
+    content = path.with_name("variables.npz").read_bytes()
+    described["sha256"] = checkpoints._digest(content, described)
+    path.write_text(json.dumps(described))
+    with pytest.raises(UserError, match="are not those of the checkpoint"):
+        go_on(run, settings={"recipe.max_steps": 7})
