@@ -7,7 +7,7 @@ The numbers are those of `sentencepiece_model.proto`
 import functools
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from s2s_zoo.errors import UserError
 
 Kind = Literal["unigram", "bpe", "word", "char"]
 """How text is cut; from 1 on, the numbers of `model_type`."""
+
+_Fields = dict[int, int | bytes]
 
 _MODEL_TYPE = 3
 _SPACES_AFTER_WORDS = 24
@@ -98,7 +100,11 @@ class SentencePieceModel:
 
 @functools.lru_cache(maxsize=16)
 def read_sentencepiece_model(model: bytes) -> SentencePieceModel:
-    """What the bytes of a model say."""
+    """What the bytes of a model say.
+
+    Raises:
+        ValueError: they are damaged.
+    """
     fields = list(message_fields(model))
     pieces = [_Piece.read(value) for number, value in fields if number == 1]
     trainer = _message(fields, 2)
@@ -107,11 +113,11 @@ def read_sentencepiece_model(model: bytes) -> SentencePieceModel:
         return {p.text: i for i, p in enumerate(pieces) if p.type == wanted}
 
     return SentencePieceModel(
-        kind=get_args(Kind)[trainer.get(_MODEL_TYPE, 1) - 1],
+        kind=_kind(_number(trainer, _MODEL_TYPE, 1)),
         ids=ids(PieceType.NORMAL),
         user_defined=ids(PieceType.USER_DEFINED),
         unused=ids(PieceType.UNUSED),
-        spaces_after_words=bool(trainer.get(_SPACES_AFTER_WORDS)),
+        spaces_after_words=bool(_number(trainer, _SPACES_AFTER_WORDS, 0)),
         scores=np.array([piece.score for piece in pieces], np.float32),
         byte_ids=tuple(i for _, i in sorted(ids(PieceType.BYTE).items())),
         normalization=_normalization(_message(fields, 3)),
@@ -125,13 +131,38 @@ class _Piece:
     type: int
 
     @classmethod
-    def read(cls, message: Any) -> "_Piece":
-        found: dict[int, Any] = dict(message_fields(message))
-        (score,) = np.frombuffer(found.get(2, bytes(4)), "<f4")
-        return cls(found[1].decode("utf-8"), score, found.get(3, PieceType.NORMAL))
+    def read(cls, message: int | bytes) -> "_Piece":
+        if not isinstance(message, bytes):
+            raise ValueError("a piece is no message")
+        found = dict(message_fields(message))
+        (score,) = np.frombuffer(_content(found, 2, bytes(4)), "<f4")
+        kind = _number(found, 3, PieceType.NORMAL)
+        return cls(_content(found, 1).decode("utf-8"), score, kind)
 
 
-def _message(fields: list[tuple[int, int | bytes]], number: int) -> dict[int, Any]:
+def _kind(number: int) -> Kind:
+    kinds = get_args(Kind)
+    if not 1 <= number <= len(kinds):
+        raise ValueError(f"model type {number}")
+    found: Kind = kinds[number - 1]
+    return found
+
+
+def _number(fields: _Fields, number: int, default: int) -> int:
+    value = fields.get(number, default)
+    if not isinstance(value, int):
+        raise ValueError(f"field {number} is no integer")
+    return value
+
+
+def _content(fields: _Fields, number: int, default: bytes = b"") -> bytes:
+    value = fields.get(number, default)
+    if not isinstance(value, bytes):
+        raise ValueError(f"field {number} is no string")
+    return value
+
+
+def _message(fields: list[tuple[int, int | bytes]], number: int) -> _Fields:
     """The fields of all messages with this number; the last of each counts."""
     return dict(
         field
@@ -141,13 +172,13 @@ def _message(fields: list[tuple[int, int | bytes]], number: int) -> dict[int, An
     )
 
 
-def _normalization(spec: dict[int, Any]) -> Normalization:
-    charsmap = spec.get(2, b"")
+def _normalization(spec: _Fields) -> Normalization:
+    charsmap = _content(spec, 2)
     size = int.from_bytes(charsmap[:4], "little")
     return Normalization(
         units=np.frombuffer(charsmap[4 : 4 + size], "<u4"),
         replacements=charsmap[4 + size :],
-        dummy_prefix=bool(spec.get(3, True)),
-        collapse_spaces=bool(spec.get(4, True)),
-        escape_spaces=bool(spec.get(5, True)),
+        dummy_prefix=bool(_number(spec, 3, 1)),
+        collapse_spaces=bool(_number(spec, 4, 1)),
+        escape_spaces=bool(_number(spec, 5, 1)),
     )

@@ -100,7 +100,8 @@ class Tokenizer:
         """
         try:
             processor = _processor(model)
-        except RuntimeError as error:
+            read_sentencepiece_model(model)
+        except (RuntimeError, ValueError) as error:
             raise UserError(f"{origin}: not a SentencePiece model") from error
         ids = {
             "padding": (processor.pad_id(), PAD),

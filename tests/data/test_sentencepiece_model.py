@@ -6,6 +6,7 @@ import sentencepiece
 
 from s2s_zoo.data.sentencepiece_model import read_sentencepiece_model
 from s2s_zoo.data.tokenizer import Tokenizer
+from s2s_zoo.errors import UserError
 
 LINES = ["the badger sees a cat", "a salmon near the river sees no horse"] * 20
 
@@ -47,3 +48,30 @@ def test_normalization():
     words = read_sentencepiece_model(Tokenizer.train(LINES, 12, "word").model)
     assert len(words.normalization.units) == 0
     assert words.normalization.replacements == b""
+
+
+MODEL = Tokenizer.train(LINES, 24, "unigram").model
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        MODEL[:-1],
+        MODEL + b"\xff",
+        MODEL + b"\xff" * 20,
+        MODEL + b"\x08\x01",
+        MODEL + b"\x0a\x04\x0a\x02\xff\xfe",
+        MODEL + b"\x0a\x02\x08\x01",
+        MODEL + b"\x0a\x04\x12\x02ab",
+        MODEL + b"\x12\x02\x18\x00",
+        MODEL + b"\x12\x02\x18\x05",
+        MODEL + b"\x12\x03\x1a\x01a",
+        MODEL + b"\x1a\x02\x10\x01",
+        MODEL + b"\x1a\x09\x12\x07\x03\x00\x00\x00abc",
+    ],
+)
+def test_damaged_models_are_refused(damaged: bytes):
+    with pytest.raises(ValueError, match=r"\S"):
+        read_sentencepiece_model(damaged)
+    with pytest.raises(UserError, match="spm: not a SentencePiece model"):
+        Tokenizer.from_bytes(damaged, "spm")
