@@ -86,9 +86,21 @@ class Exponents:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """What `to_row` gave."""
-        names = ("lowest", "zeros", "non_finite", "largest")
-        return cls(counts=tuple(row["counts"]), **{name: row[name] for name in names})
+        """What `to_row` gave.
+
+        Raises:
+            ValueError: no float32 has such exponents, or a number is of another type.
+        """
+        names = ("counts", "lowest", "zeros", "non_finite", "largest")
+        counts, lowest, zeros, non_finite, largest = (row[name] for name in names)
+        numbers = (lowest, zeros, non_finite, *counts)
+        if not all(isinstance(number, int) for number in numbers):
+            raise ValueError("counts and exponents are whole numbers")
+        if not -BIAS <= lowest <= lowest + len(counts) <= NON_FINITE - BIAS:
+            raise ValueError(f"exponents from {lowest}, {len(counts)} of them")
+        if not (min(numbers[1:]) >= 0 and 0 <= largest <= 2.0 ** (NON_FINITE - BIAS)):
+            raise ValueError(f"{numbers[1:]} values up to {largest}")
+        return cls(lowest, tuple(counts), zeros, non_finite, float(largest))
 
     def to_row(self) -> dict[str, Any]:
         """As plain values, for JSON."""

@@ -4,7 +4,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from s2s_zoo.numerics.picture import ScaleHistory, plot_numerics
 from s2s_zoo.numerics.recording import Recording, record
 from s2s_zoo.numerics.verdict import judge
 from s2s_zoo.numerics.watcher import Watcher
+from s2s_zoo.parts import refusing
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, append_row, read_rows
 from s2s_zoo.workflows.unwritten import Unwritten
@@ -78,9 +79,10 @@ class FlightRecorder:
         self.skips = hasattr(self.model.optimizer, "skipped_steps")
         # without skipping, a bad update shows in the loss of the step after it
         self.moments = deque(maxlen=1 if self.skips else 2)
-        for row in read_rows(self.run.numerics):
+        rows, _ = self._read()
+        for row in rows:
             self.seconds = row.get("seconds_so_far", self.seconds)
-            self.scale = row["scale"]
+            self.scale = row.get("scale", self.scale)
 
     def is_due(self, step: int) -> bool:
         """Whether a step is recorded: powers of two, then every `every` steps."""
@@ -143,9 +145,9 @@ class FlightRecorder:
         """
         before = self.seconds
         with self._timed():
-            rows = read_rows(self.run.numerics)
-            recordings = [Recording.from_row(row) for row in rows if "layers" in row]
-            lines = self._conclude(rows, recordings)
+            rows, recordings = self._read()
+            with self._refusing():
+                lines = self._conclude(rows, recordings)
         share = self.seconds / (training_seconds + self.seconds - before)
         cost = f"{len(recordings)} recordings, {self.seconds:.1f} s"
         lines.append(f"numerics: {cost}, {share:.1%} of the training.")
@@ -159,6 +161,17 @@ class FlightRecorder:
             "recordings": len(recordings),
             "seconds": round(self.seconds, 3),
         }
+
+    def _read(self) -> tuple[list[dict[str, Any]], list[Recording]]:
+        """The rows so far, and the recordings among them."""
+        rows = read_rows(self.run.numerics)
+        with self._refusing():
+            return rows, [Recording.from_row(row) for row in rows if "layers" in row]
+
+    def _refusing(self) -> AbstractContextManager[None]:
+        """Turn what rows that nobody here wrote lead to into a UserError."""
+        more = (TypeError, LookupError, AttributeError, ArithmeticError)
+        return refusing(f"{self.run.numerics} is damaged", *more)
 
     def _conclude(
         self, rows: list[dict[str, Any]], recordings: list[Recording]

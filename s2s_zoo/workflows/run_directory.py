@@ -33,6 +33,9 @@ REQUESTED: dict[str, Any] = {
 }
 """What a run was asked for, and of which types."""
 
+NUMBERS = ("step", "loss", "learning_rate", "scale", "seconds_so_far")
+"""Of a row of metrics.jsonl or numerics.jsonl, where it has them."""
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -161,7 +164,7 @@ class RunDirectory:
         return found
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl; a line cut by a kill is left out."""
+        """The rows of metrics.jsonl, as `read_rows` gives them."""
         return read_rows(self.metrics)
 
     def add_metrics(self, row: dict[str, Any]) -> None:
@@ -184,14 +187,33 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     """The JSON objects of a file, one a line.
 
     A line that a kill or a full disk has cut is left out.
+
+    Raises:
+        UserError: the file cannot be read, or a line is no row; names it.
     """
     if not path.is_file():
         return []
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with suppress(json.JSONDecodeError):
-            rows.append(json.loads(line))
+    for number, line in enumerate(lines, start=1):
+        with suppress(ValueError, RecursionError):
+            rows.append(_checked(json.loads(line), f"{path}:{number}"))
     return rows
+
+
+def _checked(row: Any, where: str) -> dict[str, Any]:
+    """A row, of which what is drawn or compared is a number."""
+    if not (isinstance(row, dict) and isinstance(row.get("validation", {}), dict)):
+        raise UserError(f"{where}: want an object with 'step'. Received: {row!r:.80}")
+    check_type(int, row.get("step"), f"{where}: step")
+    numbers = {n: row[n] for n in NUMBERS if n in row} | row.get("validation", {})
+    for name, value in numbers.items():
+        if not isinstance(value, float):  # which may be infinite
+            check_type(float, value, f"{where}: {name}")
+    return row
 
 
 def append_row(path: Path, row: dict[str, Any]) -> None:

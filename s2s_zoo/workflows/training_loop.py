@@ -26,6 +26,7 @@ from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
     LossScalingError,
 )
+from s2s_zoo.parts import refusing
 from s2s_zoo.plots import plot_training
 from s2s_zoo.tasks.base import Batches, Evaluation
 from s2s_zoo.workflows.events import Events
@@ -313,7 +314,8 @@ class TrainingLoop:
     def _draw(self) -> None:
         plots = self.run.plots
         with self.unwritten.noted("pictures", f"The pictures in {plots}"):
-            plot_training(plots / "training.png", self.run.read_metrics())
+            with refusing(str(self.run.metrics)):
+                plot_training(plots / "training.png", self.run.read_metrics())
             self.preset.task.picture(
                 self.model, self.validation[0], plots / "example.png"
             )

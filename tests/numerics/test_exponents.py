@@ -1,5 +1,7 @@
 """Tallies of exponents against NumPy."""
 
+import math
+
 import numpy as np
 import pytest
 from keras import ops
@@ -91,3 +93,24 @@ def test_exponents_add_up():
 def test_exponents_survive_json():
     found = exponents_of(spread())
     assert Exponents.from_row(found.to_row()) == found
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"lowest": 10**12},
+        {"lowest": -128},
+        {"lowest": 120, "counts": [1] * 9},
+        {"lowest": 1.5},
+        {"counts": [-1]},
+        {"counts": ["1"]},
+        {"zeros": None},
+        {"largest": math.nan},
+        {"largest": 1e39},
+    ],
+)
+def test_exponents_of_no_float32_are_refused(changed):
+    row = Exponents(-3, (1, 2), largest=0.4).to_row()
+    assert Exponents.from_row(row) == Exponents(-3, (1, 2), largest=0.4)
+    with pytest.raises(ValueError, match=r"\S"):
+        Exponents.from_row(row | changed)
