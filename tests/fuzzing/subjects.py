@@ -12,8 +12,9 @@ class Subject:
     Attributes:
         name: what messages call it.
         make: writes an undamaged one; the directory does not exist yet.
-        load: reads all of it.
+        load: reads all of it; it is the working directory.
         share: how often it comes, relative to others.
+        slow: takes seconds, so that it comes only where many cases are run.
         seal: makes checksums in it agree again, where there are any.
     """
 
@@ -21,15 +22,18 @@ class Subject:
     make: Callable[[Path], object]
     load: Callable[[Path], object]
     share: int = 1
+    slow: bool = False
     seal: Callable[[Path], object] | None = None
 
 
-def subjects() -> list[Subject]:
-    """All of them; those of the kinds of data come from the registry."""
+def subjects(slow: bool) -> list[Subject]:
+    """Those that are quick, or all; the kinds of data come from the registry."""
     from tests.fuzzing.data import DATA
     from tests.fuzzing.models import MODELS
+    from tests.fuzzing.runs import RUNS
 
-    return [*MODELS, *DATA]
+    every = [*MODELS, *RUNS, *DATA]
+    return [subject for subject in every if slow or not subject.slow]
 
 
 def schedule(found: list[Subject]) -> list[Subject]:

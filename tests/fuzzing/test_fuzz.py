@@ -23,13 +23,15 @@ STUCK = 120.0
 REPOSITORY = Path(__file__).parents[2]
 
 
-def outcomes(sandbox: Path, seed: int, first: int, stop: int) -> list[dict[str, Any]]:
+def outcomes(
+    sandbox: Path, slow: bool, seed: int, first: int, stop: int
+) -> list[dict[str, Any]]:
     """How the cases ended; a worker that ends with its case is replaced."""
     found: list[dict[str, Any]] = []
     (sandbox / "tmp").mkdir()
     while first < stop:
         last: dict[str, Any] = {}
-        for told in _told(sandbox, seed, first, stop):
+        for told in _told(sandbox, int(slow), seed, first, stop):
             last = told
             if "outcome" in told:
                 found.append(told)
@@ -41,11 +43,11 @@ def outcomes(sandbox: Path, seed: int, first: int, stop: int) -> list[dict[str, 
     return found
 
 
-def _told(sandbox: Path, seed: int, first: int, stop: int) -> Iterator[dict[str, Any]]:
+def _told(sandbox: Path, *numbers: int) -> Iterator[dict[str, Any]]:
     """What a worker says; one that falls silent is ended."""
     command = [sys.executable, "-m", "tests.fuzzing.worker", str(sandbox)]
     with subprocess.Popen(
-        [*command, str(seed), str(first), str(stop)],
+        [*command, *map(str, numbers)],
         cwd=REPOSITORY,
         env=_environment(sandbox),
         stdout=subprocess.PIPE,
@@ -90,7 +92,7 @@ def check(found: list[dict[str, Any]]) -> None:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="bounds need /proc")
 def test_damaged_files_are_loaded_or_refused(tmp_path):
-    found = outcomes(tmp_path, 0, 0, CASES)
+    found = outcomes(tmp_path, False, 0, 0, CASES)
     assert len(found) == CASES
     check(found)
 
@@ -101,4 +103,4 @@ def test_damaged_files_are_loaded_or_refused(tmp_path):
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_many_damaged_files_are_loaded_or_refused(tmp_path, shard):
     count = MANY // SHARDS
-    check(outcomes(tmp_path, 1, shard * count, (shard + 1) * count))
+    check(outcomes(tmp_path, True, 1, shard * count, (shard + 1) * count))

@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ LOADED, REFUSED = "loaded", "refused"
 
 _REPOSITORY = Path(__file__).parents[2]
 _SYSTEM = ("/proc", "/sys", "/dev/null", "/dev/urandom", "/etc/localtime")
-_FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn")
-_FORBIDDEN += ("os.fork", "os.kill", "pickle.find_class", "ftplib.", "urllib.")
+_FORBIDDEN = ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo")
+_FORBIDDEN += ("subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.fork")
+_FORBIDDEN += ("os.kill", "pickle.find_class", "ftplib.", "urllib.")
 _READS = ("os.listdir", "os.scandir", "os.chdir")
 _CHANGES = ("os.mkdir", "os.remove", "os.rmdir", "os.rename", "os.link", "os.symlink")
 _CHANGES += ("os.truncate", "os.chmod", "os.chown", "os.utime", "os.setxattr")
@@ -83,9 +85,10 @@ class Watch:
         elif event in _READS:
             self._check(event, arguments[0], False)
         elif event in _CHANGES:
-            places = arguments[: 2 if event in ("os.rename", "os.link") else 1]
-            for place in places:
-                self._check(event, place, True)
+            count = 2 if event in ("os.rename", "os.link") else 1
+            folders = [a for a in arguments[count:] if isinstance(a, int)][-count:]
+            for place, folder in zip_longest(arguments[:count], folders):
+                self._check(event, _below(place, folder), True)
 
     def _check(self, event: str, path: Any, writes: bool) -> None:
         if not isinstance(path, str | bytes | os.PathLike) or path == "":
@@ -94,6 +97,13 @@ class Watch:
         roots = tuple(map(str, self.own)) + (() if writes else self._readable)
         if not any(place == root or place.startswith(f"{root}/") for root in roots):
             self.strayed.append(f"{event} {place}{' to write' if writes else ''}")
+
+
+def _below(path: Any, folder: int | None) -> Any:
+    """A path, which may be relative to an open directory."""
+    if folder is None or folder < 0 or isinstance(path, int):
+        return path
+    return os.path.join(os.readlink(f"/proc/self/fd/{folder}"), os.fsdecode(path))
 
 
 def _judged_message(message: str) -> str:

@@ -1,6 +1,6 @@
 """Damages and loads, case after case, in a process of its own.
 
-    python -m tests.fuzzing.worker SANDBOX SEED FIRST STOP
+    python -m tests.fuzzing.worker SANDBOX SLOW SEED FIRST STOP
 
 It prints a JSON object a line: before a case its number, after it how it ended.
 """
@@ -19,13 +19,14 @@ from tests.fuzzing.subjects import Subject, schedule, subjects
 from tests.fuzzing.watch import LOADED, Watch
 
 
-def main(sandbox: Path, seed: int, first: int, stop: int) -> None:
+def main(sandbox: Path, slow: int, seed: int, first: int, stop: int) -> None:
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     logging.disable()
-    found = subjects()
+    found = subjects(bool(slow))
     watch = Watch()
-    for subject in found:
+    chosen = os.environ.get("FUZZ")
+    for subject in (found := [s for s in found if not chosen or chosen == s.name]):
         _warm_up(subject, sandbox, watch)
     order = schedule(found)
     for number in range(first, stop):
@@ -39,9 +40,12 @@ def _warm_up(subject: Subject, sandbox: Path, watch: Watch) -> None:
     """Make an undamaged directory and load it, so that all that is imported is."""
     pristine = sandbox / "pristine" / subject.name
     if not pristine.exists():
+        pristine.parent.mkdir(parents=True, exist_ok=True)
+        os.chdir(pristine.parent)
         subject.make(pristine)
     place = Path(shutil.copytree(pristine, sandbox / "warm" / subject.name))
     watch.own = place, sandbox / "cache", sandbox / "tmp"
+    os.chdir(place)
     subject.load(place)
     outcome = watch.judge(lambda: subject.load(place))
     shutil.rmtree(place)
@@ -60,6 +64,7 @@ def _run(
     if subject.seal and random.random() < 0.7:
         subject.seal(place)
     watch.own = place, sandbox / "cache", sandbox / "tmp"
+    os.chdir(place)
     outcome = watch.judge(lambda: subject.load(place))
     shutil.rmtree(case)
     return {"file": damaged, "outcome": outcome}
