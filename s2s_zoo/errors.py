@@ -31,6 +31,21 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise ValueError(f"{name} is {low:,} to {high:,}. Received: {value!r}")
 
 
+def named_path(name: str | Path) -> Path:
+    """The path that a user names, `~` expanded; there need be nothing.
+
+    Raises:
+        UserError: nothing can be called so, or it cannot be looked for.
+    """
+    try:
+        path = Path(name).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{name!s:.200}: no such path: {reason}") from error
+    return path
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what keeps `path` from being written into a UserError that names it."""

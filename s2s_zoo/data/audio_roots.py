@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
 from s2s_zoo.data.rows import Row
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, named_path
 
 OPTION = "--audio-root"
 
@@ -42,10 +42,11 @@ class AudioRoots:
     def __init__(self, directory: Path, others: Iterable[Path] | None = None) -> None:
         self._trees = [directory.resolve()]
         self._can_grow = others is not None
-        for other in map(Path, others or ()):
-            if not other.expanduser().is_dir():
+        for other in others or ():
+            tree = named_path(other)
+            if not tree.is_dir():
                 raise UserError(f"{OPTION} {other}: no such directory")
-            self._trees.append(other.expanduser().resolve())
+            self._trees.append(tree.resolve())
         self._outside: list[_Outside] = []
         self._parent = functools.cache(_real_path)
 

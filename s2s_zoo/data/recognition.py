@@ -10,6 +10,7 @@ from s2s_zoo.data.corpora.lookup import corpus_called
 from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.kinds.base import Kind, Match
 from s2s_zoo.data.source import STEMS
+from s2s_zoo.errors import named_path
 
 _NAMES = {*chain.from_iterable(STEMS.values()), "metadata"}
 
@@ -26,7 +27,7 @@ def kind_of(data: str) -> Kind[Any] | None:
     Raises:
         UserError: a file cannot be read.
     """
-    path = Path(data).expanduser()
+    path = named_path(data)
     if corpus := corpus_called(data):
         return KINDS.get(corpus.kind)
     if not path.is_dir():

@@ -56,10 +56,18 @@ def listing_rows(listing: Path) -> Iterator[Row]:
 
 
 def _has_audio(directory: Path, name: str) -> bool:
-    return any((directory / f"{name}{end}").is_file() for end in (".flac", ".wav"))
+    return any(_is_file(directory / f"{name}{end}") for end in (".flac", ".wav"))
 
 
 def _first_file(directory: Path, name: str) -> str:
     """The FLAC file of this name where there is one, else the WAV."""
     flac = directory / f"{name}.flac"
-    return str(flac if flac.is_file() else directory / f"{name}.wav")
+    return str(flac if _is_file(flac) else directory / f"{name}.wav")
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; no file has a name that is too long."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

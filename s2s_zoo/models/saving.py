@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import h5py
 import keras
 
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, named_path
 from s2s_zoo.layers.carry import Carry
 from s2s_zoo.models.assets import read_assets, write_assets
 from s2s_zoo.parts import describe, make, make_of, refusing
@@ -72,6 +72,7 @@ def load_preset(
     **overrides: dict[str, Any],
 ) -> ModelT:
     """The model `save_preset` wrote; see `Seq2Seq.from_preset`."""
+    directory = named_path(directory)
     if not (directory / "config.json").is_file():
         raise UserError(
             f"{directory} is no directory with a config.json. "

@@ -1,11 +1,10 @@
 """What is asked anew of a training that goes on: what may change, what may not."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from s2s_zoo.catalog import Preset, Recipe
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, named_path
 from s2s_zoo.registry import canonical
 
 CHANGEABLE = (
@@ -72,8 +71,8 @@ def _other_start(stored: Mapping[str, Any], given: Mapping[str, Any]) -> list[st
 
 def _same(one: str, other: str) -> bool:
     """Whether two paths, or two names of corpora, mean the same."""
-    if Path(one).exists():
-        return Path(one).resolve() == Path(other).resolve()
+    if named_path(one).exists():
+        return named_path(one).resolve() == named_path(other).resolve()
     return canonical(one) == canonical(other)
 
 

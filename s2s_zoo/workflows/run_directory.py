@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from s2s_zoo.checkpoints import LOCK, run_lock
-from s2s_zoo.errors import UserError, writing
+from s2s_zoo.errors import UserError, named_path, writing
 from s2s_zoo.models.saving import FORMAT, check_format, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import check_type
@@ -253,7 +253,7 @@ def find_run(path: str | Path | None, runs: Path = RUNS) -> RunDirectory:
         UserError: there is none.
     """
     if path is not None:
-        run = RunDirectory(Path(path))
+        run = RunDirectory(named_path(path))
         if not run.preset.is_dir():
             raise UserError(
                 f"{path} holds no trained model: expected {run.preset}. A run appears "

@@ -7,7 +7,7 @@ from typing import Any
 from s2s_zoo import distribution
 from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import load_latest
-from s2s_zoo.errors import UserError, writing
+from s2s_zoo.errors import UserError, named_path, writing
 from s2s_zoo.models.assets import write_assets
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.models.transfer import copy_all_weights, copy_fitting_weights
@@ -117,7 +117,7 @@ def _run_directory(
         if resume:
             raise UserError("--resume needs the run directory: --run-dir DIR")
         return new_run(PRESETS.get(preset).name)
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(named_path(run_dir))
     if resume and not run.path.is_dir():
         raise UserError(f"{run_dir} does not exist: nothing to resume")
     if not resume and run.holds_anything:
@@ -215,5 +215,5 @@ def _start_from(start: Path, model: Seq2Seq, partly: bool, reporter: Reporter) -
 def _preset_directory(path: str | None) -> Path | None:
     if path is None:
         return None
-    run = RunDirectory(Path(path))
-    return run.preset if run.preset.is_dir() else Path(path)
+    run = RunDirectory(named_path(path))
+    return run.preset if run.preset.is_dir() else run.path

@@ -13,6 +13,7 @@ import soundfile
 from click.testing import CliRunner
 from s2s_zoo.cli.data import command
 
+from s2s_zoo.data.audio_roots import AudioRoots
 from s2s_zoo.data.kinds.utterances import Utterances
 from s2s_zoo.data.manifests import read_manifest
 from s2s_zoo.errors import UserError
@@ -195,3 +196,9 @@ def test_the_refusal_prints_the_option_to_type(root: Path, tmp_path: Path):
     assert option == ["--audio-root", str(tmp_path / "far away")]
     found = check(["check", path, *option, "--json"])
     assert json.loads(found.stdout)["counts"]["utterances"] == 2
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-that-name/x"])
+def test_trees_that_cannot_be(tmp_path: Path, name: str):
+    with pytest.raises(UserError, match="no such path"):
+        AudioRoots(tmp_path, [Path(name)])

@@ -365,3 +365,32 @@ def test_real_manifests(data_dir: Path):
         for u in read["asr_librispeech_mini/test-other.csv"]
     }
     assert {u.name: (u.transcript, u.speaker) for u in tree} == listed
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3000])
+def test_names_that_are_too_long(tmp_path: Path, name: str):
+    (tmp_path / "wavs").mkdir()
+    listing = write(tmp_path / "metadata.csv", f"{name}|raw|normalised")
+    with pytest.raises(UserError, match=r"metadata\.csv:1: .*cannot be located"):
+        read_manifest(tmp_path)
+    listing.unlink()
+    (tmp_path / "84/121").mkdir(parents=True)
+    write(tmp_path / "84/121/84-121.trans.txt", f"{name} HI")
+    with pytest.raises(UserError, match=r"trans\.txt:1: .*cannot be located"):
+        read_manifest(tmp_path)
+
+
+def test_a_long_value_after_carriage_returns(tmp_path: Path):
+    """The module counts lines that end with carriage returns, too."""
+    text = "wav_filename,transcript\na.wav,b\r" + "a.wav," + "x" * 200_000 + "\r"
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    with pytest.raises(UserError, match=r"a\.csv:3: 200,006 characters"):
+        read_manifest(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000])
+def test_json_that_is_too_much(tmp_path: Path, value: str):
+    for text in (f"[{value}]", f"[\n{value}\n]", f'{{"audio_filepath": {value}}}'):
+        (tmp_path / "a.json").write_text(text)
+        with pytest.raises(UserError, match=r"a\.json:1: not JSON"):
+            read_manifest(tmp_path / "a.json")

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.recognition import kind_of
+from s2s_zoo.errors import UserError
 
 LAYOUTS = {
     "aligned": ({"train.en": "a", "train.de": "b"}, "pairs"),
@@ -70,3 +72,12 @@ def test_corpora(tmp_path: Path):
     (tmp_path / "recordings").mkdir()
     (tmp_path / "recordings" / "0_jackson_0.wav").touch()
     assert found(tmp_path) == "utterances"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~nobody-of-that-name/x"])
+def test_what_no_path_is_called(name: str):
+    for kind in KINDS:
+        with pytest.raises(UserError, match="no such path"):
+            kind.open(name)
+    with pytest.raises(UserError, match="no such path"):
+        kind_of(name)

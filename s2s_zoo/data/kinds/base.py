@@ -26,7 +26,7 @@ from s2s_zoo.data.corpora.lookup import (
 )
 from s2s_zoo.data.report import Report
 from s2s_zoo.data.source import ROLES, STEMS, Examples, Part, Source
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, named_path
 
 HELD_OUT_SHARE = 0.05
 
@@ -136,7 +136,7 @@ class Kind(abc.ABC, Generic[Examples]):
         """
         if corpus := named_corpus(data, self.name):
             return self._corpus_source(data, corpus, find_corpus(corpus))
-        path = Path(data).expanduser()
+        path = named_path(data)
         if path.is_dir():
             if corpus := corpus_in(path, self.name):
                 return self._corpus_source(data, corpus, path)
