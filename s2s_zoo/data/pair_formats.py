@@ -183,8 +183,12 @@ def _object_lines(file: Lines) -> Lines:
     if found is None:
         return file
 
-    def fill(folder: Path) -> None:
+    try:
         text = "".join(f"{json.dumps(value)}\n" for value in found)
+    except RecursionError as error:
+        raise UserError(f"{file.path}: nested too deep") from error
+
+    def fill(folder: Path) -> None:
         (folder / "objects").write_text(text, encoding="utf-8", newline="\n")
 
     folder = stored_folder("json", digest(_VERSION, file.identity), fill)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import math
 import re
@@ -140,12 +141,11 @@ def json_document(path: Path, text: str) -> list[Any] | None:
     """
     try:
         value = json.loads(text)
-    except RecursionError:
-        return None
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         if text.lstrip().partition("\n")[0].strip() not in ("{", "["):
             return None
-        raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from error
+        line, reason = getattr(error, "lineno", 1), getattr(error, "msg", error)
+        raise UserError(f"{path}:{line}: not JSON: {reason}") from error
     return value if isinstance(value, list) else [value]
 
 
@@ -191,7 +191,8 @@ def _fault(error: csv.Error, text: str, row: int) -> str:
     """What is wrong with the line of this number, counted from 0."""
     if "field limit" not in str(error):
         return f"not CSV: {error}"
-    size = len(text.split("\n", row + 1)[row])
+    line = next(itertools.islice(io.StringIO(text, newline=""), row, None))
+    size = len(line.rstrip("\r\n"))
     if size > MAX_CHARACTERS:
         return f"{size:,} characters; values of up to {MAX_CHARACTERS:,} are read"
     return f"a value goes on for {MAX_CHARACTERS:,} characters: is its quote closed?"

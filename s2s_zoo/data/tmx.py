@@ -71,10 +71,10 @@ def _units(path: Path) -> Iterator[dict[str, str]]:
                     yield _texts(element)
                     for parent in parents[-1:]:
                         parent.clear()  # or the whole file would be held in memory
-    except ParseError as error:
-        raise UserError(f"{path}: not well-formed XML: {error}") from error
     except defusedxml.DefusedXmlException as error:
         raise UserError(f"{path}: refused: {error}") from error
+    except (ParseError, LookupError, ValueError) as error:  # unknown encodings too
+        raise UserError(f"{path}: not well-formed XML: {error}") from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UserError(f"{path}: damaged: {error}") from error
 
@@ -90,9 +90,14 @@ def _texts(unit: Any) -> dict[str, str]:
     return texts
 
 
-def _words(element: Any) -> Iterator[str]:
-    if element.tag not in _CODES:
-        yield element.text or ""
-        for child in element:
-            yield from _words(child)
-            yield child.tail or ""
+def _words(segment: Any) -> Iterator[str]:
+    """The texts of a segment in their order, codes left out."""
+    pending: list[Any] = [segment]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, str):
+            yield found
+        elif found.tag not in _CODES:
+            yield found.text or ""
+            for child in reversed(found):
+                pending += [child.tail or "", child]

@@ -371,3 +371,38 @@ def test_a_stored_index_is_not_made_again(
     expected = list(read_columns(path))
     monkeypatch.setattr(lines_module, "_index", None)
     assert list(read_columns(path)) == expected
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "utf-7", "rot13", "idna", "utf-16"])
+def test_memories_in_encodings_that_no_parser_reads(tmp_path: Path, encoding: str):
+    path = write(tmp_path / "a.tmx", TMX.replace("UTF-8", encoding, 1))
+    with pytest.raises(UserError, match=r"a\.tmx: not well-formed XML"):
+        read_tmx(path, "en", "de")
+
+
+def test_segments_of_many_levels(tmp_path: Path):
+    one, other = "<hi>a" * 3000 + "</hi>b" * 3000, "<hi>x<ut>no</ut> y</hi> z"
+    unit = (
+        f'<tuv lang="en"><seg>{one}</seg></tuv><tuv lang="de"><seg>{other}</seg></tuv>'
+    )
+    path = write(tmp_path / "a.tmx", f"<tmx><body><tu>{unit}</tu></body></tmx>")
+    assert texts(read_tmx(path, "en", "de")) == [("a" * 3000 + "b" * 3000, "x y z")]
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 100_000])
+def test_json_that_is_too_much(tmp_path: Path, value: str):
+    for text in (f"[{value}]", f"[\n{value}\n]", f'{{"source": {value}}}'):
+        with pytest.raises(UserError, match=r"a\.json:1: not JSON"):
+            read_json(write(tmp_path / "a.json", text))
+
+
+def test_json_that_is_nested_too_deep_to_be_written(tmp_path: Path):
+    """Wherever the limit lies, it is a refusal on both sides of it."""
+    pair = '"source": "a", "target": "b"'
+    for depth in range(900, 1000):
+        text = f'[\n{{{pair}, "x": {"[" * depth}0{"]" * depth}}}\n]'
+        try:
+            found = texts(read_json(write(tmp_path / "a.json", text)))
+        except UserError:
+            continue
+        assert found == [("a", "b")]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import defusedxml
 from defusedxml.ElementTree import ParseError
 from defusedxml.ElementTree import parse as parse_xml
 
@@ -121,7 +120,7 @@ def _talk_lines(path: Path) -> Iterator[str]:
 def _segments(path: Path) -> Iterator[str]:
     try:
         tree = parse_xml(path)
-    except (ParseError, defusedxml.DefusedXmlException) as error:
+    except (ParseError, LookupError, ValueError) as error:  # hostile ones too
         raise UserError(f"{path.name}: not well-formed XML: {error}") from error
     for segment in tree.iter("seg"):
         yield " ".join((segment.text or "").split())
