@@ -9,6 +9,7 @@ be another part. Descriptions are looked up, never run.
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ from s2s_zoo.registry import PRESETS
 
 HOMES = ("features", "encoders", "decoders", "search", "losses")
 """Packages whose parts files may name without any preset having loaded them."""
+
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
+"""NUL and lone surrogates, which neither files nor tokenizers take."""
 
 T = TypeVar("T")
 
@@ -238,6 +242,8 @@ def _is_plain(annotation: Any, value: Any) -> bool:
         return False
     if annotation is float:
         return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        return False
     return isinstance(value, NoneType if annotation is None else annotation)
 
 
