@@ -6,8 +6,10 @@ Everything follows from the content and the generator that is given.
 import gzip
 import io
 import json
+import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from random import Random
 from typing import Any
@@ -22,10 +24,12 @@ NUMBERS = (
 TEXTS = (
     *("", " ", "\0", "\ud800", "\u202e", "\u2028", "x" * 200_000, "9" * 5000, "nan"),
     *("../../etc/passwd", "/etc/passwd", f"../{OUTSIDE}", "~", "..", ".", "/dev/zero"),
+    *("~nobody/x", "C:x", "\\\\server\\share\\x", "\\\\", "\\\\?\\C:\\x", "../a" * 90),
     *("file:///etc/passwd", "C:\\Windows\\win.ini", "a/" * 3000, "1e400", "{}%s"),
     *("keras>Lambda", "builtins>eval", "s2s_zoo>CTC", "s2s_zoo>LSTM", "part"),
 )
-DEPTHS = (50, 300, 480, 900, 100_000)
+DEPTHS = (50, 300, 480, 900, 980, 990, 100_000)
+ENCODINGS = ("utf-7", "utf-16", "utf-32", "big5", "idna", "nonsense", "rot13", "")
 SIZES = (0, 1, 127, 128, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63)
 SEPARATORS = (",", "\t", "|", '"', " ", "\r", "\n", "<", ">", "&", ":", "#", "\\", "0")
 _HEADER = 256
@@ -35,23 +39,45 @@ Slot = tuple[Any, Any]
 
 
 def mutate(content: bytes, random: Random) -> bytes:
-    """The content with one thing wrong."""
+    """The content with a thing or more wrong."""
+    for _ in range(random.choice((1, 1, 1, 2, 3))):
+        content = _mutated(content, random)
+    return content
+
+
+def _mutated(content: bytes, random: Random) -> bytes:
     if content[:2] == b"\x1f\x8b" and random.random() < 0.7:
-        return gzip.compress(mutate(gzip.decompress(content), random), 1, mtime=0)
+        return _repacked(content, random)
     if content[:2] == b"PK" and random.random() < 0.7:
         return _mutate_member(content, random)
     if random.random() < 0.2:
         return _mutate_bytes(content, random)
-    for structured in (_mutate_json, _mutate_json_line, _mutate_text):
+    for structured in (_mutate_xml, _mutate_json, _mutate_json_line, _mutate_text):
         try:
             return structured(content, random)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     return _mutate_bytes(content, random)
 
 
+def _repacked(content: bytes, random: Random) -> bytes:
+    """A file of gzip with something else wrong in it."""
+    try:
+        plain = gzip.decompress(content)
+    except (OSError, EOFError, zlib.error):
+        return _mutate_bytes(content, random)
+    return gzip.compress(_mutated(plain, random), 1, mtime=0)
+
+
 def _mutate_member(content: bytes, random: Random) -> bytes:
     """A ZIP file with something wrong in a file or with a name of it."""
+    try:
+        return _rezipped(content, random)
+    except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, RuntimeError):
+        return _mutate_bytes(content, random)
+
+
+def _rezipped(content: bytes, random: Random) -> bytes:
     output = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(content)) as source,
@@ -169,6 +195,21 @@ def _other_value(line: str, random: Random) -> str:
     return separator.join(values)
 
 
+def _mutate_xml(content: bytes, random: Random) -> bytes:
+    """A document in an encoding that it is not in, or of elements within elements."""
+    if not content.startswith(b"<?xml") or random.random() < 0.6:
+        raise ValueError("no XML, or this time not as such")
+    if random.random() < 0.5:
+        found = f'" encoding="{random.choice(ENCODINGS)}"?>'.encode()
+        return re.sub(rb'"[^"]*\?>', found, content, count=1)
+    places = [found.end() for found in re.finditer(b"<[a-z]+>", content)]
+    place, depth = random.choice(places or [0]), random.choice(DEPTHS[:-1])
+    name = random.choice((b"hi", b"seg", b"tu", b"tuv"))
+    end = content.find(b"</", place)
+    opened, closed = b"<%s>" % name * depth, b"</%s>" % name * depth
+    return content[:place] + opened + content[place:end] + closed + content[end:]
+
+
 def _mutate_json(content: bytes, random: Random) -> bytes:
     document = json.loads(content)
     if not isinstance(document, dict | list):
@@ -195,7 +236,8 @@ def _dump(document: Any, random: Random) -> bytes:
         depth = random.choice(DEPTHS)
         opened, closed = random.choice((("[", "]"), ('{"part":', "}")))
         text = text.replace('"deep"', f"{opened * depth}0{closed * depth}")
-    return text.replace('"twice": ', '"part": ').encode("utf-8", "surrogatepass")
+    text = text.replace('"digits"', "9" * 5000).replace('"twice": ', '"part": ')
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _changed(document: Any, random: Random) -> Any:
@@ -229,7 +271,18 @@ def _slots(value: Any) -> Any:
 
 def _odd(random: Random, others: list[Any]) -> Any:
     """A value that does not belong, or one from elsewhere in the document."""
-    plain = (None, True, False, [], {}, [None], [[1, 2], [3]], {"part": "x"}, "deep")
+    plain = (
+        None,
+        True,
+        False,
+        [],
+        {},
+        [None],
+        [[1, 2], [3]],
+        {"part": "x"},
+        "deep",
+        "digits",
+    )
     value = random.choice(random.choice((NUMBERS, TEXTS, plain, others)))
     climbs = isinstance(value, str) and random.random() < 0.2
     return f"../{OUTSIDE}/{value}" if climbs else value

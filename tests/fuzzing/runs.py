@@ -23,7 +23,7 @@ from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.evaluate import evaluate
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.reporting import Reporter
-from s2s_zoo.workflows.resume import renewed
+from s2s_zoo.workflows.resume import limits, renewed
 from s2s_zoo.workflows.run_directory import (
     RunDirectory,
     append_row,
@@ -109,6 +109,8 @@ def make_records(directory: Path) -> None:
     run.preset.mkdir(parents=True)
     (run.preset / "empty").touch()
     write_request(directory, PRESET, Path("data"))
+    request = run.read_request()
+    run.write_request({**request, "settings": PRESETS.get(PRESET).scaled().settings()})
     for step in (1, 2):
         run.add_metrics({"step": step, "epoch": 0, "loss": 0.5, "learning_rate": 0.1})
         run.add_metrics({"step": step, "epoch": 0, "validation": {"exact_match": 0.5}})
@@ -125,6 +127,9 @@ def load_records(directory: Path) -> None:
     preset = PRESETS.get(request["preset"])
     before = preset.with_settings(request["settings"])
     renewed(request, {**request, "data": "other"}, before)
+    limits(before.recipe, 3)
+    before.recipe.rates(10)
+    before.build()
     run.forget_after(2)
     assert all(row["step"] <= 2 for row in run.read_metrics())
     quiet = Reporter()

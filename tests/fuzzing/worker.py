@@ -26,7 +26,9 @@ def main(sandbox: Path, slow: int, seed: int, first: int, stop: int) -> None:
     found = subjects(bool(slow))
     watch = Watch()
     chosen = os.environ.get("FUZZ")
-    for subject in (found := [s for s in found if not chosen or chosen == s.name]):
+    for subject in (
+        found := [s for s in found if not chosen or s.name.startswith(chosen)]
+    ):
         _warm_up(subject, sandbox, watch)
     order = schedule(found)
     for number in range(first, stop):
