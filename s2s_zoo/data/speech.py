@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.data.audio import read_audio
+from s2s_zoo.data.audio import MAX_HOURS, read_audio
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.manifests import Utterance, is_features
 from s2s_zoo.data.padding import pad
@@ -56,10 +56,9 @@ class SpeechBatches:
         """Batches of at most `budget` seconds of padded audio."""
         longest = self.augmentation.longest if self.augmentation else lambda s: s
         margin = 0 if self.features else int(ROUNDING_SECONDS * self.rate)
-        lengths = [
-            int(np.ceil(longest(u.seconds) * self.rate)) + margin
-            for u in self.utterances
-        ]
+        stated = (u.seconds if _is_read(u) else 0.0 for u in self.utterances)
+        frames = (int(np.ceil(longest(s) * self.rate)) + margin for s in stated)
+        lengths = [max(1, count) for count in frames]
         return BatchPlan(
             lengths,
             [len(t) for t in self.tokens],
@@ -105,6 +104,9 @@ class SpeechBatches:
     ) -> NDArray[np.float32]:
         utterance = self.utterances[index]
         try:
+            if not _is_read(utterance):
+                hours = utterance.seconds / 3600
+                raise UserError(f"{hours:.1f} hours; up to {MAX_HOURS} are read")
             source = self._source(index, epoch)
             if len(source) > size:
                 rate = self.rate
@@ -138,3 +140,8 @@ class SpeechBatches:
             return audio
         rng = np.random.default_rng((self.seed, epoch, index))
         return self.augmentation(audio, self.sample_rate, rng)
+
+
+def _is_read(utterance: Utterance) -> bool:
+    """Whether it is as short as what is read; room is made for what is stated."""
+    return utterance.seconds <= MAX_HOURS * 3600

@@ -153,3 +153,18 @@ def test_channels_that_cancel_are_told_in_training(tmp_path: Path):
     inputs, _ = batches.load(Batch((0,), Bucket(1600, 1, 1)))
     assert inputs["source_lengths"].tolist() == [0]
     assert "its 2 channels cancel when averaged" in batches.unreadable["anti"]
+
+
+@pytest.mark.parametrize("kind", ["batches", "feature_batches"])
+def test_no_room_is_made_for_lengths_that_are_never_read(kind, request):
+    found = request.getfixturevalue(kind)
+    endless = replace(found.utterances[1], seconds=1e12)
+    found = replace(
+        found, utterances=[found.utterances[0], endless, found.utterances[2]]
+    )
+    plan = found.plan(100.0, shuffle=False)
+    for batch in plan.epoch(0):
+        inputs, _ = found.load(batch)
+        read = inputs["source_lengths"][: len(batch.indices)] > 0
+        assert read.tolist() == [i != 1 for i in batch.indices]
+    assert found.unreadable == {endless.name: "277777777.8 hours; up to 4 are read"}
