@@ -14,6 +14,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+import h5py
+
 OUTSIDE = "outside"
 """The folder beside the one that is read; it holds what lies in there too."""
 
@@ -48,6 +50,8 @@ def mutate(content: bytes, random: Random) -> bytes:
 def _mutated(content: bytes, random: Random) -> bytes:
     if content[:2] == b"\x1f\x8b" and random.random() < 0.7:
         return _repacked(content, random)
+    if content[1:4] == b"HDF" and random.random() < 0.7:
+        return _mutate_hdf5(content, random)
     if content[:2] == b"PK" and random.random() < 0.7:
         return _mutate_member(content, random)
     if random.random() < 0.2:
@@ -93,6 +97,41 @@ def _rezipped(content: bytes, random: Random) -> bytes:
                 found = _mutate_array(found, random)
             target.writestr(zipfile.ZipInfo(renamed), found)
     return output.getvalue()
+
+
+def _mutate_hdf5(content: bytes, random: Random) -> bytes:
+    """A tree of weights with another node in it."""
+    stream = io.BytesIO(content)
+    try:
+        with h5py.File(stream, "r+") as file:
+            names: list[str] = []
+            file.visit(names.append)
+            _replace_node(file, sorted(names), random)
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError):
+        return _mutate_bytes(content, random)
+    return stream.getvalue()
+
+
+def _replace_node(file: h5py.File, names: list[str], random: Random) -> None:
+    name, other = random.choice(names), random.choice(names)
+    if random.random() < 0.2:
+        file.move(name, random.choice((f"{other}/x", "x", f"{name}0")))
+        return
+    del file[name]
+    match random.randrange(5):
+        case 0:
+            weights = f"../{OUTSIDE}/model.weights.h5"
+            file[name] = h5py.ExternalLink(weights, f"/{name}")
+        case 1:
+            file[name] = h5py.SoftLink(f"/{other}")
+        case 2:
+            file[name] = file[other]
+        case _:
+            shape = random.choice(((), (1,), (3, 0), (7, 5), (10**12,)))
+            kind = random.choice(("f4", "f8", "i1", "c8", "S5", "b1", "f2"))
+            file.create_dataset(
+                name, shape, kind, chunks=(99,) if shape == (10**12,) else None
+            )
 
 
 def _mutate_array(content: bytes, random: Random) -> bytes:
