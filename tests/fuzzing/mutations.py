@@ -10,11 +10,12 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
 import h5py
+
+from tests.fuzzing.byte_edits import HEADER, mutate_bytes
 
 OUTSIDE = "outside"
 """The folder beside the one that is read; it holds what lies in there too."""
@@ -32,9 +33,7 @@ TEXTS = (
 )
 DEPTHS = (50, 300, 480, 900, 980, 990, 100_000)
 ENCODINGS = ("utf-7", "utf-16", "utf-32", "big5", "idna", "nonsense", "rot13", "")
-SIZES = (0, 1, 127, 128, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63)
 SEPARATORS = (",", "\t", "|", '"', " ", "\r", "\n", "<", ">", "&", ":", "#", "\\", "0")
-_HEADER = 256
 
 Slot = tuple[Any, Any]
 """A container of a JSON document and a key or an index in it."""
@@ -55,13 +54,13 @@ def _mutated(content: bytes, random: Random) -> bytes:
     if content[:2] == b"PK" and random.random() < 0.7:
         return _mutate_member(content, random)
     if random.random() < 0.2:
-        return _mutate_bytes(content, random)
+        return mutate_bytes(content, random)
     for structured in (_mutate_xml, _mutate_json, _mutate_json_line, _mutate_text):
         try:
             return structured(content, random)
         except (ValueError, RecursionError):
             continue
-    return _mutate_bytes(content, random)
+    return mutate_bytes(content, random)
 
 
 def _repacked(content: bytes, random: Random) -> bytes:
@@ -69,7 +68,7 @@ def _repacked(content: bytes, random: Random) -> bytes:
     try:
         plain = gzip.decompress(content)
     except (OSError, EOFError, zlib.error):
-        return _mutate_bytes(content, random)
+        return mutate_bytes(content, random)
     return gzip.compress(_mutated(plain, random), 1, mtime=0)
 
 
@@ -78,7 +77,7 @@ def _mutate_member(content: bytes, random: Random) -> bytes:
     try:
         return _rezipped(content, random)
     except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, RuntimeError):
-        return _mutate_bytes(content, random)
+        return mutate_bytes(content, random)
 
 
 def _rezipped(content: bytes, random: Random) -> bytes:
@@ -108,7 +107,7 @@ def _mutate_hdf5(content: bytes, random: Random) -> bytes:
             file.visit(names.append)
             _replace_node(file, sorted(names), random)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError):
-        return _mutate_bytes(content, random)
+        return mutate_bytes(content, random)
     return stream.getvalue()
 
 
@@ -136,8 +135,8 @@ def _replace_node(file: h5py.File, names: list[str], random: Random) -> None:
 
 def _mutate_array(content: bytes, random: Random) -> bytes:
     """An .npy file with another header or other numbers."""
-    if random.random() < 0.3 or b"\n" not in content[:_HEADER]:
-        return _mutate_bytes(content, random)
+    if random.random() < 0.3 or b"\n" not in content[:HEADER]:
+        return mutate_bytes(content, random)
     end = content.index(b"\n")
     header = _mutate_text(content[10:end], random).strip() + b"\n"
     return (
@@ -146,62 +145,6 @@ def _mutate_array(content: bytes, random: Random) -> bytes:
         + header
         + content[end + 1 :]
     )
-
-
-def _mutate_bytes(content: bytes, random: Random) -> bytes:
-    edits: tuple[Callable[[bytes, Random], bytes], ...]
-    edits = (_flip, _truncate, _insert, _repeat, _blank, _size, _size)
-    return random.choice(edits)(content, random)
-
-
-def _place(content: bytes, random: Random) -> int:
-    """Somewhere, more often in the header."""
-    limit = len(content) if random.random() < 0.5 else min(_HEADER, len(content))
-    return random.randrange(limit + 1)
-
-
-def _flip(content: bytes, random: Random) -> bytes:
-    changed = bytearray(content or b"\0")
-    for _ in range(random.choice((1, 1, 4, 30))):
-        changed[min(_place(content, random), len(changed) - 1)] ^= (
-            1 << random.randrange(8)
-        )
-    return bytes(changed)
-
-
-def _truncate(content: bytes, random: Random) -> bytes:
-    return content[: random.choice((0, 1, _place(content, random), len(content) - 1))]
-
-
-def _insert(content: bytes, random: Random) -> bytes:
-    place = _place(content, random)
-    return (
-        content[:place] + random.randbytes(random.choice((1, 4, 999))) + content[place:]
-    )
-
-
-def _repeat(content: bytes, random: Random) -> bytes:
-    place = _place(content, random)
-    return (
-        content[:place]
-        + content[place : place + 64] * random.choice((2, 500))
-        + content[place:]
-    )
-
-
-def _blank(content: bytes, random: Random) -> bytes:
-    place, size = _place(content, random), random.choice((1, 8, 500))
-    return content[:place] + bytes(size) + content[place + size :]
-
-
-def _size(content: bytes, random: Random) -> bytes:
-    """Another number where one might stand that says how much follows."""
-    place, code = _place(content, random), random.choice("BHIQ")
-    number = struct.pack(
-        random.choice("<>") + code,
-        random.choice(SIZES) % (1 << 8 * struct.calcsize(f"<{code}")),
-    )
-    return content[:place] + number + content[place + len(number) :]
 
 
 def _mutate_text(content: bytes, random: Random) -> bytes:

@@ -138,6 +138,6 @@ def load_records(directory: Path) -> None:
 
 RUNS = [
     Subject("training states", make_states, load_states, share=4, seal=seal),
-    Subject("records of a run", make_records, load_records, share=4),
+    Subject("records of a run", make_records, load_records, share=2),
     Subject("run", make_run, load_run, share=2, slow=True, seal=seal),
 ]

@@ -14,7 +14,7 @@ import pytest
 
 from tests.fuzzing.watch import LOADED, REFUSED
 
-CASES = 300
+CASES = 200
 MANY = 20_000
 SHARDS = 20
 STUCK = 120.0
