@@ -3,9 +3,9 @@
 import abc
 import dataclasses
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,13 @@ class Hypothesis(NamedTuple):
     log_probabilities: NDArray[np.float32] | None = None
 
 
+class Reading(Protocol):
+    """What reads outputs: a search, or one that has been told the symbols."""
+
+    def read(self, output: Arrays) -> list[list[Hypothesis]]:
+        """As `Search.read`."""
+
+
 class Accepted(NamedTuple):
     """The values that a setting takes: a test, and the same in words."""
 
@@ -118,6 +125,12 @@ def text(default: str) -> Any:
     return _field(default, lambda value: isinstance(value, str), "text")
 
 
+def choice(default: str, accepted: Collection[str]) -> Any:
+    """A field for one of some words."""
+    words = f"one of {', '.join(accepted)}"
+    return _field(default, lambda value: value in accepted, words)
+
+
 def _field(
     default: Any, holds: Callable[[Any], bool], words: str, optional: bool = False
 ) -> Any:
@@ -148,7 +161,7 @@ class Search(PlainPart, abc.ABC):
     family: ClassVar[str]
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
+        for field in _settings(self):
             accepted, value = field.metadata["accepts"], getattr(self, field.name)
             if not accepted.holds(value):
                 raise UserError(
@@ -182,6 +195,31 @@ class Search(PlainPart, abc.ABC):
             output: what `write` gave, or the decoder of a model that does not search.
         """
 
+    def over(self, symbols: Sequence[str]) -> "Reading":
+        """What reads outputs over these symbols, for a search that has to know them.
+
+        Args:
+            symbols: text of each token.
+
+        Raises:
+            UserError: the search does not fit them, or a file of it cannot be read.
+        """
+        del symbols
+        return self
+
+    def assets(self) -> dict[str, bytes]:
+        """The files that the search reads, by name, to be stored beside a model.
+
+        Raises:
+            UserError: a file cannot be read.
+        """
+        return {}
+
+    def with_assets(self, assets: Mapping[str, bytes]) -> Self:
+        """The search with those of its files that were stored."""
+        del assets
+        return self
+
     def parse(self, settings: str) -> "Search":
         """This search with what "beam=8,length_penalty=1.0" changes.
 
@@ -201,7 +239,7 @@ class Search(PlainPart, abc.ABC):
                 )
             found[key] = value
         chosen = self._taking(found)
-        types = {field.name: field.type for field in dataclasses.fields(chosen)}
+        types = {field.name: field.type for field in _settings(chosen)}
         return chosen.with_settings(
             {k: v if types[k] is str else _value(v) for k, v in found.items()}
         )
@@ -218,7 +256,7 @@ class Search(PlainPart, abc.ABC):
         """The first of the family with all these keys, this one before others."""
         known: dict[str, None] = {}
         for search in (self, *_others(self)):
-            keys = [field.name for field in dataclasses.fields(search)]
+            keys = [field.name for field in _settings(search)]
             if set(settings) <= set(keys):
                 return search
             known |= dict.fromkeys(keys)
@@ -227,6 +265,12 @@ class Search(PlainPart, abc.ABC):
             f"Search: the keys are {', '.join(known) or 'none'}. "
             f"Received: {', '.join(unknown)}"
         )
+
+
+def _settings(search: Search) -> list[dataclasses.Field[Any]]:
+    """The fields that are settings."""
+    every = dataclasses.fields(search)
+    return [field for field in every if field.metadata.get("setting", True)]
 
 
 def _others(search: Search) -> list[Search]:

@@ -1,0 +1,103 @@
+"""The same search by flashlight-text, in C++, where it finds the same.
+
+It does for searches without lexicon, hot words and worth of words: with no language
+model, or with one of characters that KenLM reads. Elsewhere its decoders differ from
+what a prefix beam search defines: the one without a lexicon applies models of words
+nowhere, the one with a lexicon wants a space behind the last word and takes any
+number of spaces for one.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.search.prefixes import Found, Pruning
+from s2s_zoo.search.text_scores import SPACE, TextScores
+
+Engine = Callable[[NDArray[np.float32], NDArray[np.int64]], list[list[Found]]]
+
+
+def decoder(
+    scores: TextScores, path: Path | None, pruning: Pruning, n_best: int
+) -> Engine | None:
+    """What does as `prefix_beam_search`; None where that cannot be had.
+
+    Args:
+        scores: of texts.
+        path: of the language model, if there is one.
+        pruning: what is followed.
+        n_best: texts given for each utterance at most.
+    """
+    is_known = scores.model is None or (scores.characters and path is not None)
+    if not (scores.is_plain and is_known and _is_installed()):
+        return None
+    return partial(_search, _model(scores, path), scores.alpha, pruning, n_best)
+
+
+def _is_installed() -> bool:
+    try:
+        import flashlight.lib.text.decoder.kenlm  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _model(scores: TextScores, path: Path | None) -> Any:
+    from flashlight.lib.text.decoder import ZeroLM
+    from flashlight.lib.text.decoder.kenlm import KenLM
+    from flashlight.lib.text.dictionary import Dictionary
+
+    if scores.model is None:
+        return ZeroLM()
+    units = [scores.space if s == SPACE else s for s in scores.symbols]
+    return KenLM(str(path), Dictionary(units))
+
+
+def _search(
+    model: Any,
+    alpha: float,
+    pruning: Pruning,
+    n_best: int,
+    emissions: NDArray[np.float32],
+    lengths: NDArray[np.int64],
+) -> list[list[Found]]:
+    from flashlight.lib.text.decoder import (
+        CriterionType,
+        LexiconFreeDecoder,
+        LexiconFreeDecoderOptions,
+    )
+
+    classes = emissions.shape[-1]
+    options = LexiconFreeDecoderOptions(
+        beam_size=pruning.beam,
+        beam_size_token=int(np.isfinite(emissions).sum(axis=-1).max(initial=1)),
+        beam_threshold=pruning.threshold,
+        lm_weight=alpha * math.log(10),  # KenLM's logarithms are decadic
+        sil_score=0.0,
+        log_add=True,
+        criterion_type=CriterionType.CTC,
+    )
+    blank, before = classes - 1, classes
+    engine = LexiconFreeDecoder(options, model, before, blank, [])
+    found = []
+    for row, length in zip(emissions, lengths.tolist(), strict=True):
+        # The class behind the blank stands before the first frame and in none.
+        never = np.full((length, 1), -np.inf, np.float32)
+        frames = np.ascontiguousarray(np.concatenate([row[:length], never], axis=1))
+        results = engine.decode(frames.ctypes.data, length, classes + 1)
+        kept = [r for r in results[:n_best] if r.score > -np.inf]
+        found.append([Found(_collapsed(r.tokens, blank), r.score) for r in kept])
+    return found
+
+
+def _collapsed(path: list[int], blank: int) -> list[int]:
+    """The tokens of an alignment."""
+    changes = [
+        t for t, before in zip(path, [blank, *path], strict=False) if t != before
+    ]
+    return [token for token in changes if 0 <= token < blank]
