@@ -9,8 +9,17 @@ LIMIT = 64 << 20
 
 
 def write_assets(directory: Path, assets: Mapping[str, bytes]) -> None:
-    """Write files by name into `directory`, which is made if there are any."""
+    """Write files by name into `directory`, which is made if there are any.
+
+    Raises:
+        UserError: a file is above 64 MiB, so that it would not be read again.
+    """
     for name, content in assets.items():
+        if len(content) > LIMIT:
+            raise UserError(
+                f"{directory / name} would have {len(content):,} bytes: a file of at "
+                f"most {LIMIT >> 20} MiB can be stored with a model"
+            )
         directory.mkdir(parents=True, exist_ok=True)
         partial = directory / f".{name}.partial"
         partial.write_bytes(content)

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
@@ -180,7 +180,7 @@ class Task(abc.ABC):
 
     def assets(self) -> dict[str, bytes]:
         """Files beside the model that the task needs, by name."""
-        return {}
+        return self.search.assets()
 
     def with_assets(self, assets: Mapping[str, bytes]) -> Self:
         """The task with the files that `assets` gave.
@@ -188,8 +188,7 @@ class Task(abc.ABC):
         Raises:
             UserError: a file is missing or is not what it should be.
         """
-        del assets
-        return self
+        return replace(self, search=self.search.with_assets(assets))
 
     def read(self, data: str, split: str) -> Sequence[Any]:
         """The examples of a split of a corpus by name or path; each has a `name`."""

@@ -74,7 +74,11 @@ class Runner(abc.ABC):
             scored: what the model gave for them; read where it does not search.
         """
         found = self.searched(inputs) if self.model.searches else scored
-        return [self.result(hypotheses) for hypotheses in self.search.read(found)]
+        return [self.result(hypotheses) for hypotheses in self.hypotheses(found)]
+
+    def hypotheses(self, found: Arrays) -> list[list[Hypothesis]]:
+        """The outputs of each source, best first."""
+        return self.search.read(found)
 
     def searched(self, inputs: Arrays) -> Tensors:
         """What the search writes for the inputs of a batch; a target is not read."""

@@ -16,7 +16,7 @@ from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.search.base import Hypothesis
+from s2s_zoo.search.base import Hypothesis, Reading
 from s2s_zoo.search.ctc_greedy import ctc_greedy
 from s2s_zoo.search.words import Word, words
 from s2s_zoo.tasks.runner import Arrays, Result, Runner
@@ -39,23 +39,32 @@ class SpeechReader(Runner):
 
     Attributes:
         task: its alphabet and sample rate.
+        reading: the search over that alphabet.
     """
 
     task: "SpeechToText"
+    reading: Reading
 
     @property
     def frame_seconds(self) -> float:
         """Seconds between two frames of the memory."""
         return self.model.encoder.time_stride / self.model.features.frame_rate
 
+    def hypotheses(self, found: Arrays) -> list[list[Hypothesis]]:
+        return self.reading.read(found)
+
     def result(self, hypotheses: list[Hypothesis]) -> Result:
         if not hypotheses:
             return Result("", {"words": []})
         best = hypotheses[0]
         heard = self._words(best)
-        return Result(
-            self.task.decode(best.tokens), {"words": [word._asdict() for word in heard]}
-        )
+        details: dict[str, Any] = {"words": [word._asdict() for word in heard]}
+        if len(hypotheses) > 1:
+            details["n_best"] = [
+                {"text": self.task.decode(found.tokens), "score": found.score}
+                for found in hypotheses
+            ]
+        return Result(self.task.decode(best.tokens), details)
 
     def _words(self, found: Hypothesis) -> list[Word]:
         if found.spans is None or found.log_probabilities is None:

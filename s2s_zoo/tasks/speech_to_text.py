@@ -211,7 +211,7 @@ class SpeechToText(Task):
         return (inputs, target), float(lengths.sum() / self.sample_rate)
 
     def runner(self, model: Seq2Seq, search: Search) -> SpeechReader:
-        return SpeechReader(model, search, self)
+        return SpeechReader(model, search, self, search.over(self.alphabet))
 
     def as_example(self, raw: Any) -> Utterance:
         return Utterance(str(raw), str(raw), -1.0, "")
