@@ -12,6 +12,12 @@ from . import options
 @options.split
 @click.option("--outputs", type=click.Path(dir_okay=False), help="TSV of every output.")
 @options.search
+@click.option(
+    "--tune",
+    "tuned",
+    is_flag=True,
+    help="Find weights of the language model, by default on validation.",
+)
 @options.compiled
 @options.backend
 @options.as_json
@@ -22,12 +28,16 @@ def command(
     split: str | None,
     outputs: str | None,
     search: str,
+    tuned: bool,
     compiled: bool,
     backend: str | None,
     as_json: bool,
 ) -> None:
     """Measure RUN (by default the newest under ./runs), with confidence intervals."""
     options.start_backend(backend)
+    if tuned:
+        _tune(run, data, audio_root, split, search, as_json)
+        return
     from s2s_zoo.metrics.presentation import metric_text, metric_title
     from s2s_zoo.workflows.evaluate import evaluate
 
@@ -60,3 +70,43 @@ def command(
             text = metric_text(name, value, result.confidence[name])
         click.echo(f"{metric_title(name)}: {text}")
     click.echo(f"{result.examples} examples, {result.signature}")
+
+
+def _tune(
+    run: str | None,
+    data: str | None,
+    audio_root: tuple[str, ...],
+    split: str | None,
+    search: str,
+    as_json: bool,
+) -> None:
+    """Print the search that does best."""
+    import shlex
+    from dataclasses import asdict
+
+    from s2s_zoo.metrics.presentation import metric_text, metric_title
+    from s2s_zoo.workflows.tune import tune
+
+    from .console import ConsoleReporter
+
+    with ConsoleReporter() as reporter:
+        found = tune(
+            run=run,
+            data=data,
+            split=split,
+            search=search,
+            audio_root=audio_root,
+            reporter=reporter,
+        )
+    if as_json:
+        trials = [trial._asdict() for trial in found.trials]
+        options.print_json(asdict(found) | {"trials": trials})
+        return
+    value, before = (
+        metric_text(found.metric, number) for number in (found.value, found.before)
+    )
+    click.echo(
+        f"{metric_title(found.metric)}: {value}, {before} before; "
+        f"{found.examples} examples, {len(found.trials)} searches"
+    )
+    click.echo(f"--search {shlex.quote(found.search)}")

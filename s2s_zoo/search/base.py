@@ -173,6 +173,11 @@ class Search(PlainPart, abc.ABC):
     def signature(self) -> str:
         """What decides which output is found, as metrics state it."""
 
+    @property
+    def tuned(self) -> dict[str, tuple[float, ...]]:
+        """Settings to be found on held-out data, with values to try, evenly apart."""
+        return {}
+
     def write(
         self, decoder: Any, memory: EncoderOutput, inputs: Tensors, loop: Loop
     ) -> Tensors:

@@ -126,6 +126,12 @@ class CTCBeam(Search):
                 parts[setting.name] = str(value)
         return "|".join(f"{name}:{value}" for name, value in parts.items())
 
+    @property
+    def tuned(self) -> dict[str, tuple[float, ...]]:
+        """The weights of a language model."""
+        values = {"alpha": (0.0, 0.5, 1.0, 1.5, 2.0), "beta": (0.0, 1.0, 2.0)}
+        return values if self.lm else {}
+
     def weights(self) -> dict[str, float]:
         """The hot words.
 

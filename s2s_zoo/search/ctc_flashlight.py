@@ -8,7 +8,10 @@ number of spaces for one.
 """
 
 import math
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,7 @@ from numpy.typing import NDArray
 from s2s_zoo.search.prefixes import Found, Pruning
 from s2s_zoo.search.text_scores import SPACE, TextScores
 
+STDERR = 2
 Engine = Callable[[NDArray[np.float32], NDArray[np.int64]], list[list[Found]]]
 
 
@@ -36,7 +40,10 @@ def decoder(
     is_known = scores.model is None or (scores.characters and path is not None)
     if not (scores.is_plain and is_known and _is_installed()):
         return None
-    return partial(_search, _model(scores, path), scores.alpha, pruning, n_best)
+    model = _model(scores, path)
+    if model is None:
+        return None
+    return partial(_search, model, scores.alpha, pruning, n_best)
 
 
 def _is_installed() -> bool:
@@ -48,6 +55,7 @@ def _is_installed() -> bool:
 
 
 def _model(scores: TextScores, path: Path | None) -> Any:
+    """The language model; None where KenLM cannot read it, as one without bigrams."""
     from flashlight.lib.text.decoder import ZeroLM
     from flashlight.lib.text.decoder.kenlm import KenLM
     from flashlight.lib.text.dictionary import Dictionary
@@ -55,7 +63,25 @@ def _model(scores: TextScores, path: Path | None) -> Any:
     if scores.model is None:
         return ZeroLM()
     units = [scores.space if s == SPACE else s for s in scores.symbols]
-    return KenLM(str(path), Dictionary(units))
+    try:
+        with _silence():
+            return KenLM(str(path), Dictionary(units))
+    except RuntimeError:
+        return None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep KenLM's bars of progress from the standard error of the process."""
+    sys.stderr.flush()
+    kept = os.dup(STDERR)
+    try:
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), STDERR)
+        yield
+    finally:
+        os.dup2(kept, STDERR)
+        os.close(kept)
 
 
 def _search(

@@ -1,8 +1,9 @@
 """The contract of language models: how likely a text goes on in some way."""
 
+import hashlib
 from collections.abc import Collection, Hashable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from s2s_zoo.errors import UserError
 
@@ -40,24 +41,33 @@ class LanguageModel(Protocol):
     def start(self) -> Hashable:
         """The state before the first unit of a text."""
 
-    def advance(self, state: Hashable, unit: str) -> tuple[float, Hashable]:
+    def advance(self, state: Any, unit: str) -> tuple[float, Hashable]:
         """The natural log-probability of a continuation, and the state after it."""
 
-    def end(self, state: Hashable) -> float:
+    def end(self, state: Any) -> float:
         """The natural log-probability that the text ends here."""
 
 
+_LAST: dict[bytes, LanguageModel] = {}
+
+
 def read_language_model(path: Path) -> LanguageModel:
-    """The n-gram model of a file.
+    """The n-gram model of a file; the last one is kept, for the same content.
 
     Raises:
         UserError: there is no such file, or it holds no model.
     """
-    if not path.is_file():
-        raise UserError(f"Search: lm is a file of n-grams. {path} does not exist")
-    from s2s_zoo.ngrams import read_ngrams
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise UserError(f"Search: lm {path}: {error.strerror}") from error
+    if digest not in _LAST:
+        from s2s_zoo.ngrams.loading import load_language_model
 
-    return read_ngrams(path)
+        _LAST.clear()
+        _LAST[digest] = load_language_model(path)
+    return _LAST[digest]
 
 
 def of_characters(model: LanguageModel, unit: str, symbols: str, name: str) -> bool:

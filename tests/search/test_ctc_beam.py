@@ -264,15 +264,13 @@ def test_a_word_the_lexicon_has_not_whole_is_cut_and_said_to_be():
     ],
     ids=str,
 )
-def test_flashlight_finds_the_same(search, alpha, tmp_path, monkeypatch):
+def test_flashlight_finds_the_same(search, alpha, tmp_path):
     pytest.importorskip("flashlight.lib.text", reason="the extra lm is not installed")
     output = random_output(5, batch=6, time=30, classes=4, scale=2)
     output["mask"] = np.arange(30) < np.array([30, 0, 22, 1, 30, 15])[:, None]
     if alpha:
         path = tmp_path / "characters.arpa"
         path.write_text(character_arpa(SYMBOLS))
-        model = Arpa(path.read_text())
-        monkeypatch.setattr(ctc_beam, "read_language_model", lambda _: model)
         search = {**search, "lm": str(path), "alpha": alpha}
     chosen = CTCBeam(**search).over(SYMBOLS)
     assert chosen.engine is not None
@@ -290,6 +288,38 @@ def test_flashlight_is_left_out_where_it_would_differ(settings, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words.txt").write_text("ab\n")
     assert CTCBeam(**settings).over(SYMBOLS).engine is None
+
+
+def test_what_kenlm_does_not_read_is_left_to_our_own_search(tmp_path):
+    """It wants bigrams at least."""
+    path = tmp_path / "unigrams.arpa"
+    rows = [f"-1\t{unit}" for unit in ("|", "a", "b", "<unk>", "</s>", "<s>")]
+    header = f"\\data\\\nngram 1={len(rows)}\n\n\\1-grams:\n"
+    path.write_text(header + "\n".join(rows) + "\n\n\\end\\\n")
+    chosen = CTCBeam(beam=4, lm=str(path)).over(SYMBOLS)
+    assert chosen.scores.characters
+    assert chosen.engine is None
+
+
+@pytest.mark.parametrize("space", ["|", "▁", "<space>"])
+def test_a_file_gives_the_scores_that_it_states(space, tmp_path):
+    path = tmp_path / "characters.arpa"
+    path.write_text(character_arpa(SYMBOLS, space), encoding="utf-8")
+    search = CTCBeam(**UNLIMITED, lm=str(path), alpha=0.8, beta=0.1)
+    output, model = random_output(4), Arpa(character_arpa(SYMBOLS))
+    chosen = NOTHING | {"model": model, "characters": True, "alpha": 0.8, "beta": 0.1}
+    scored = expected(output["ctc_logits"][0], **chosen)
+    [found] = search.over(SYMBOLS).read(output)
+    assert {tuple(h.tokens) for h in found} == set(scored)
+    for text in found:
+        assert text.score == pytest.approx(scored[tuple(text.tokens)], abs=1e-4)
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    path = tmp_path / "characters.arpa"
+    path.write_text(character_arpa(SYMBOLS)[:200])
+    with pytest.raises(UserError, match=r"characters\.arpa"):
+        CTCBeam(lm=str(path)).over(SYMBOLS)
 
 
 def test_models_of_words_are_told_from_those_of_characters(monkeypatch):
@@ -333,7 +363,7 @@ def test_other_forms_of_hot_words_are_refused(words):
 def test_files_and_words_that_are_not_there_are_refused(tmp_path):
     (tmp_path / "words.txt").write_text("xyz\n\n")
     for values, message in [
-        ({"lm": "gone.arpa"}, "gone.arpa does not exist"),
+        ({"lm": "gone.arpa"}, "lm gone.arpa: No such file"),
         ({"lexicon": "gone.txt"}, "lexicon gone.txt: No such file"),
         ({"lexicon": str(tmp_path / "words.txt")}, "words.txt, with none"),
         ({"hot_words": "abc:1"}, "in the alphabet ' ab'. Received: abc"),

@@ -8,19 +8,11 @@ import pytest
 from s2s_zoo.errors import UserError
 from s2s_zoo.models import assets
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.search import CTCBeam, CTCGreedy, ctc_beam
-from tests.search.language_models import Arpa, character_arpa
+from s2s_zoo.search import CTCBeam, CTCGreedy
+from tests.search.language_models import character_arpa
 from tests.tiny import draw_weights, tiny_preset
 
 NOISE = [np.random.default_rng(seed).normal(0, 0.1, 8000) for seed in range(2)]
-
-
-@pytest.fixture(autouse=True)
-def _reader(monkeypatch):
-    """ARPA files are read by this reader."""
-    monkeypatch.setattr(
-        ctc_beam, "read_language_model", lambda path: Arpa(path.read_text())
-    )
 
 
 @pytest.fixture(scope="module")
