@@ -18,6 +18,12 @@ from . import options
     is_flag=True,
     help="Find weights of the language model, by default on validation.",
 )
+@click.option(
+    "--keep-search",
+    "kept",
+    is_flag=True,
+    help="Let the model of RUN search so from now on; its files are stored with it.",
+)
 @options.compiled
 @options.backend
 @options.as_json
@@ -29,6 +35,7 @@ def command(
     outputs: str | None,
     search: str,
     tuned: bool,
+    kept: bool,
     compiled: bool,
     backend: str | None,
     as_json: bool,
@@ -36,10 +43,11 @@ def command(
     """Measure RUN (by default the newest under ./runs), with confidence intervals."""
     options.start_backend(backend)
     if tuned:
-        _tune(run, data, audio_root, split, search, as_json)
+        _tune(run, data, audio_root, split, search, kept, as_json)
         return
     from s2s_zoo.metrics.presentation import metric_text, metric_title
     from s2s_zoo.workflows.evaluate import evaluate
+    from s2s_zoo.workflows.tune import keep_search
 
     from .console import ConsoleReporter
 
@@ -54,6 +62,8 @@ def command(
             compiled=compiled,
             reporter=reporter,
         )
+    if kept:
+        keep_search(run, search)
     if as_json:
         options.print_json(
             {
@@ -78,6 +88,7 @@ def _tune(
     audio_root: tuple[str, ...],
     split: str | None,
     search: str,
+    kept: bool,
     as_json: bool,
 ) -> None:
     """Print the search that does best."""
@@ -85,7 +96,7 @@ def _tune(
     from dataclasses import asdict
 
     from s2s_zoo.metrics.presentation import metric_text, metric_title
-    from s2s_zoo.workflows.tune import tune
+    from s2s_zoo.workflows.tune import keep_search, tune
 
     from .console import ConsoleReporter
 
@@ -98,6 +109,8 @@ def _tune(
             audio_root=audio_root,
             reporter=reporter,
         )
+    if kept:
+        keep_search(run, found.search)
     if as_json:
         trials = [trial._asdict() for trial in found.trials]
         options.print_json(asdict(found) | {"trials": trials})

@@ -30,6 +30,7 @@ FORMAT = 1
 
 WEIGHTS = "model.weights.h5"
 ASSETS = "assets"
+TASK = "task.json"
 JSON_LIMIT = 1 << 20
 SLACK = 10_000
 HDF5_BASE, HDF5_OF_WEIGHT = 16 << 10, 4 << 10
@@ -43,11 +44,11 @@ def save_preset(model: keras.Model, directory: Path) -> None:
     """Write a `Seq2Seq` to `directory`, which is made if absent."""
     directory.mkdir(parents=True, exist_ok=True)
     described = describe_model(model)
-    task, features = described.pop("task"), described.pop("features")
+    del described["task"]
+    features = described.pop("features")
     _write_json(directory / "config.json", described)
     _write_json(directory / "preprocessor.json", {"features": features})
-    _write_json(directory / "task.json", task)
-    write_assets(directory / ASSETS, model.task.assets())
+    write_task(model.task, directory)
     metadata = {
         "format": FORMAT,
         "s2s_zoo_version": __version__,
@@ -65,6 +66,18 @@ def describe_model(model: keras.Model) -> dict[str, Any]:
     return described | {"task": {"task": model.task.name, **model.task.settings()}}
 
 
+def write_task(task: Any, directory: Path) -> None:
+    """Write a task and its assets to a preset directory, in the place of its own."""
+    write_assets(directory / ASSETS, task.assets())
+    _write_json(directory / TASK, {"task": task.name, **task.settings()})
+
+
+def read_task(directory: Path) -> Any:
+    """The task that `write_task` wrote."""
+    task = make_task(read_json(directory / TASK), str(directory / TASK))
+    return task.with_assets(read_assets(directory / ASSETS))
+
+
 def load_preset(
     kind: type[ModelT],
     directory: Path,
@@ -80,9 +93,7 @@ def load_preset(
         )
     check_format(directory, read_json(directory / "metadata.json"))
     parts = _read_parts(kind, directory, overrides)
-    path = directory / "task.json"
-    task = make_task(read_json(path), str(path))
-    task = task.with_assets(read_assets(directory / ASSETS))
+    task = read_task(directory)
     weights = directory / WEIGHTS
     if load_weights is False or not (load_weights or weights.is_file()):
         return assemble(kind, task, parts, str(directory))

@@ -1,7 +1,10 @@
-"""Find the settings of a search that do best on held-out data."""
+"""Find the settings of a search that do best on held-out data, and keep them."""
 
+from dataclasses import replace
 from pathlib import Path
 
+from s2s_zoo.errors import writing
+from s2s_zoo.models.saving import read_task, write_task
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import task_of
 from s2s_zoo.tasks.tuning import Tuning
@@ -53,3 +56,19 @@ def tune(
         reporter.evaluated,
         search,
     )
+
+
+def keep_search(run: str | Path | None, search: str) -> None:
+    """Let a run's best model search so from now on, with the files that takes.
+
+    Args:
+        run: run directory; None is the newest under ./runs.
+        search: changes of the search, such as "beam=64,lm=words.arpa".
+
+    Raises:
+        UserError: no such run or search, or a file cannot be read.
+    """
+    directory = find_run(run).preset
+    task = read_task(directory)
+    with writing(directory):
+        write_task(replace(task, search=task.search.parse(search)), directory)

@@ -1,5 +1,7 @@
 """Recognizers with a language model, from the command line."""
 
+import shutil
+
 import pytest
 
 from s2s_zoo.tasks.speech_to_text import ENGLISH
@@ -45,3 +47,24 @@ def test_tune(zoo, trained, search):
     code, _, err = zoo("evaluate", trained, "--tune")
     assert code == 1
     assert "nothing to tune" in err
+
+
+def test_a_search_that_is_kept_needs_its_file_no_more(zoo, trained, tmp_path, search):
+    run = shutil.copytree(trained, tmp_path / "run")
+    weights = (run / "preset/model.weights.h5").read_bytes()
+    chosen = f"{search},alpha=0.5,beta=1"
+    code, out, err = zoo("evaluate", run, "--search", chosen, "--keep-search", "--json")
+    assert code == 0, err
+    (tmp_path / "letters.arpa").unlink()
+    code, again, err = zoo("evaluate", run, "--json")
+    assert code == 0, err
+    assert read_json(again) == read_json(out)
+    assert (run / "preset/model.weights.h5").read_bytes() == weights
+    tune = ("evaluate", run, "--tune", "--keep-search", "--json")
+    code, out, err = zoo(*tune)
+    assert code == 0, err
+    found = read_json(out)
+    code, out, err = zoo("evaluate", run, "--split", "validation", "--json")
+    assert read_json(out)["metrics"]["word_error_rate"] == found["value"]
+    alpha = found["search"].partition(",")[0].removeprefix("alpha=")
+    assert f"alpha:{float(alpha):g}" in read_json(out)["signature"]
