@@ -11,7 +11,7 @@ from s2s_zoo.cli import zoo
 
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.settings import parse_setting
-from s2s_zoo.tasks import TextToText
+from s2s_zoo.tasks import SpeechToText, TextToText
 from tests.test_public_names import PACKAGES
 
 ROOT = Path(__file__).parent.parent
@@ -62,7 +62,9 @@ def test_commands_of_a_page_can_be_typed(path, tmp_path, monkeypatch):
         if verb in ("train", "show", "benchmark") and values:
             settings = dict(map(parse_setting, values.get("settings", ())))
             PRESETS.get(values["preset"]).with_settings(settings)
-        TextToText().search.parse(values.get("search", ""))
+        spoken = path.stem == "speech_to_text"
+        task = SpeechToText() if spoken else TextToText()
+        task.search.parse(values.get("search", ""))
 
 
 @pytest.mark.parametrize("path", TASKS, ids=lambda path: path.name)

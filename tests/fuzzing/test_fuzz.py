@@ -81,13 +81,11 @@ def _environment(sandbox: Path) -> dict[str, str]:
 
 
 def check(found: list[dict[str, Any]]) -> None:
-    """No other outcomes than the two, and of each kind of directory both."""
+    """No other outcomes than the two, and both of them often."""
     wrong = [told for told in found if told["outcome"] not in (LOADED, REFUSED)]
     assert not wrong, "\n".join(map(str, wrong))
-    ends = Counter((told["subject"], told["outcome"]) for told in found)
-    for subject in {told["subject"] for told in found}:
-        assert ends[subject, REFUSED], f"{subject}: none of the damaged is refused"
-    assert sum(told["outcome"] == LOADED for told in found) > len(found) // 20
+    ends = Counter(told["outcome"] for told in found)
+    assert min(ends[LOADED], ends[REFUSED]) > len(found) // 20
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="bounds need /proc")
