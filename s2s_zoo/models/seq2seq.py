@@ -110,6 +110,13 @@ class Seq2Seq(keras.Model):
             self.search = search
             self.predict_function = None
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """As of Keras, but what compiles steps is up to the backend that runs.
+
+        XLA is what JAX does by itself; `torch.compile` takes minutes and is asked for.
+        """
+        super().compile_from_config({**config, "jit_compile": "auto"})
+
     def compile_search(self) -> None:
         """Compile searches for each shape of batch: with XLA, with `torch.compile`.
 
