@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -61,25 +61,25 @@ class LanguageModel(ABC, Generic[State]):
 
     Attributes:
         unit: what a unit is, one of `UNITS`.
+        vocabulary: the units it knows; all others are one to it.
 
     Example:
         >>> from math import log
         >>> from s2s_zoo.ngrams import LanguageModel
         >>> class Coin(LanguageModel[int]):  # its state counts the flips
-        ...     unit = "words"
+        ...     unit, vocabulary = "words", {"heads", "tails"}
         ...     def start(self):
         ...         return 0
         ...     def advance(self, state, unit):
         ...         return log(1 / 2), state + 1
         ...     def end(self, state):
         ...         return 0.0
-        ...     def knows(self, unit):
-        ...         return unit in {"heads", "tails"}
         >>> Coin().perplexity([["heads", "tails", "tails"]]).log_probability / log(2)
         -3.0
     """
 
     unit: str
+    vocabulary: Collection[str]
 
     @abstractmethod
     def start(self) -> State:
@@ -93,9 +93,9 @@ class LanguageModel(ABC, Generic[State]):
     def end(self, state: State) -> float:
         """The logarithm of P(the line ends | state)."""
 
-    @abstractmethod
     def knows(self, unit: str) -> bool:
         """Whether the unit is in the vocabulary."""
+        return unit in self.vocabulary
 
     def score(self, units: Sequence[str]) -> float:
         """The logarithm of P(a whole line), its end included."""

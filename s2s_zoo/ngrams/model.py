@@ -68,7 +68,7 @@ class NGramModel(LanguageModel[Context]):
         complete: bool = True,
     ) -> None:
         self.order = len(tables) + 1
-        self.vocabulary = {word: index for index, word in enumerate(vocabulary)}
+        self.vocabulary: dict[str, int] = {w: i for i, w in enumerate(vocabulary)}
         self.unit = _unit_of(self.vocabulary)
         self._unigrams = np.ascontiguousarray(unigrams).view(np.uint8).data
         self._tables = tuple(tables)

@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from s2s_zoo.search.base import Hypothesis, Search, Stepping
     from s2s_zoo.search.ctc_beam import CTCBeam
     from s2s_zoo.search.ctc_greedy import CTCGreedy
-    from s2s_zoo.search.language_model import LanguageModel
     from s2s_zoo.search.result import SearchResult
     from s2s_zoo.search.tokens import TokenSearch
 
@@ -16,7 +15,6 @@ __all__ = [
     "CTCBeam",
     "CTCGreedy",
     "Hypothesis",
-    "LanguageModel",
     "Search",
     "SearchResult",
     "Stepping",
@@ -29,7 +27,6 @@ __getattr__, __dir__ = lazily(
         ".base": ("Hypothesis", "Search", "Stepping"),
         ".ctc_beam": ("CTCBeam",),
         ".ctc_greedy": ("CTCGreedy",),
-        ".language_model": ("LanguageModel",),
         ".result": ("SearchResult",),
         ".tokens": ("TokenSearch",),
     },

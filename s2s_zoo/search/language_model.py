@@ -1,11 +1,11 @@
-"""The contract of language models: how likely a text goes on in some way."""
+"""What a search has to know of a language model: its file, and what its units are."""
 
 import hashlib
-from collections.abc import Collection, Hashable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.ngrams.base import LanguageModel
 
 SPACES = ("|", "▁", "<space>")
 """How models of characters, whose files hold units with spaces between, write it."""
@@ -14,44 +14,10 @@ MARKS = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
 UNITS = ("auto", "words", "characters")
 
 
-class LanguageModel(Protocol):
-    """The probability of a text, unit by unit.
-
-    Example:
-        >>> import math
-        >>> class Even:  # two words, each as likely as the end
-        ...     vocabulary = ("yes", "no")
-        ...     def start(self):
-        ...         return ()
-        ...     def advance(self, state, unit):
-        ...         return -math.log(3), state
-        ...     def end(self, state):
-        ...         return -math.log(3)
-        >>> from s2s_zoo.search.language_model import LanguageModel
-        >>> model: LanguageModel = Even()
-        >>> logarithm, after = model.advance(model.start(), "yes")
-        >>> round(math.exp(logarithm + model.end(after)), 3)
-        0.111
-    """
-
-    @property
-    def vocabulary(self) -> Collection[str]:
-        """The units it knows, words or characters; all others are one to it."""
-
-    def start(self) -> Hashable:
-        """The state before the first unit of a text."""
-
-    def advance(self, state: Any, unit: str) -> tuple[float, Hashable]:
-        """The natural log-probability of a continuation, and the state after it."""
-
-    def end(self, state: Any) -> float:
-        """The natural log-probability that the text ends here."""
+_LAST: dict[bytes, LanguageModel[Any]] = {}
 
 
-_LAST: dict[bytes, LanguageModel] = {}
-
-
-def read_language_model(path: Path) -> LanguageModel:
+def read_language_model(path: Path) -> LanguageModel[Any]:
     """The n-gram model of a file; the last one is kept, for the same content.
 
     Raises:
@@ -70,7 +36,9 @@ def read_language_model(path: Path) -> LanguageModel:
     return _LAST[digest]
 
 
-def of_characters(model: LanguageModel, unit: str, symbols: str, name: str) -> bool:
+def of_characters(
+    model: LanguageModel[Any], unit: str, symbols: str, name: str
+) -> bool:
     """Whether the units of a model are characters.
 
     Args:

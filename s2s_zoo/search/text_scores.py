@@ -1,12 +1,13 @@
 """What a text is worth besides its sound: language model, lexicon and hot words."""
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.search.language_model import SPACES, LanguageModel
+from s2s_zoo.ngrams.base import LanguageModel
+from s2s_zoo.search.language_model import SPACES
 
 SPACE = " "
 FORBIDDEN = -np.inf
@@ -60,7 +61,7 @@ class TextScores:
     def __init__(
         self,
         symbols: Sequence[str] = (),
-        model: LanguageModel | None = None,
+        model: LanguageModel[Any] | None = None,
         characters: bool = False,
         alpha: float = 0.0,
         beta: float = 0.0,
