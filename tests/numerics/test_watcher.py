@@ -6,7 +6,7 @@ import pytest
 from keras import ops
 
 from s2s_zoo.checkpoints import host_random_state
-from s2s_zoo.layers.convolution import RowConvolution
+from s2s_zoo.layers.normalization import LayerNormalization
 from s2s_zoo.numerics.watcher import Watcher, watched_layers
 from tests.numerics.test_exponents import exponents_of
 from tests.tiny import speech_batch, tiny_preset
@@ -153,16 +153,21 @@ def test_embeddings_and_keras_rnns():
 
 
 def test_layers_with_weights_and_sublayers_are_both_watched():
-    class Rows(RowConvolution):
+    class Scaled(keras.layers.Layer):
+        def build(self, shape):
+            self.scale = self.add_weight(shape=shape[-1:], initializer="ones")
+            self.inner = LayerNormalization(name="inner")
+            self.inner.build(shape)
+
         def call(self, inputs, training=None):
-            return super().call(inputs, inputs[..., 0] < 9, training=training)
+            return self.scale * self.inner(inputs)
 
     x = integers((2, 5, 3), 6)
-    model = chain(Rows(3, name="row"), shape=x.shape)
+    model = chain(Scaled(name="scaled"), shape=x.shape)
     seen = Watcher(model).watch(x, x, 1.0)
-    assert list(seen.layers) == ["row/normalization", "row"]
-    assert seen.layers["row"].weights.total > 0
-    assert seen.layers["row/normalization"].weights is None
+    assert list(seen.layers) == ["scaled/inner", "scaled"]
+    assert seen.layers["scaled"].weights.total > 0
+    assert seen.layers["scaled/inner"].weights is None
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
