@@ -35,6 +35,8 @@ LEARNED = {
 Guesses have an accuracy of 1/3, frame errors above 0.3, miss a beat in each.
 """
 PRECISIONS = ("float32", "mixed_float16")
+FIRST = 10
+"""Steps after which trainings with and without an interruption are compared."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,17 +73,20 @@ class Stopping(Reporter):
 
 @pytest.fixture(scope="module", params=PRECISIONS)
 def runs(request, family, tmp_path_factory):
-    """A finished training, and the same after an interruption."""
+    """A finished training, and the first steps of it with an interruption."""
     directory = tmp_path_factory.mktemp(f"{family}_{request.param}")
     whole, part = directory / "whole", directory / "part"
-    settings = {"recipe.precision": request.param}
+    settings = {"recipe.precision": request.param, "recipe.checkpoint_every": FIRST}
+    settings["recipe.keep_checkpoints"] = 1000
     ended = train(preset=family, run_dir=whole, settings=settings)
+    assert not ended.interrupted
+    settings["recipe.max_steps"] = FIRST
     stopped = train(
-        preset=family, run_dir=part, settings=settings, reporter=Stopping(5)
+        preset=family, run_dir=part, settings=settings, reporter=Stopping(FIRST // 2)
     )
-    assert (stopped.interrupted, stopped.steps) == (True, 5)
+    assert (stopped.interrupted, stopped.steps) == (True, FIRST // 2)
     resumed = train(preset=family, run_dir=part, resume=True)
-    assert (ended.interrupted, ended.steps) == (False, resumed.steps)
+    assert (resumed.interrupted, resumed.steps) == (False, FIRST)
     return whole, part
 
 
@@ -137,10 +142,10 @@ def test_is_exported_and_compared(run):
 
 
 def states(run):
-    """Every variable of the newest checkpoint by its place."""
-    newest = max((run / "checkpoints").glob("step-*"), key=lambda p: p.name)
+    """Every variable after the first steps by its place."""
+    checkpoint = run / f"checkpoints/step-{FIRST:08d}"
     found = {}
-    for file in sorted(newest.glob("*.npz")):
+    for file in sorted(checkpoint.glob("*.npz")):
         with np.load(file) as arrays:
             found |= {place(name): arrays[name] for name in arrays.files}
     return found
