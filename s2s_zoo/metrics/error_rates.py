@@ -7,7 +7,7 @@ performance evaluation" (ICASSP 2004), section 3.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from s2s_zoo.metrics.bootstrap import LEVEL, SAMPLES, Pooled
 
 Token = TypeVar("Token")
 Pair = tuple[Token | None, Token | None]
+
+_FALL, _LEVEL, _RISE = range(3)
+"""How edit distances go from one row of their table to the next."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,15 @@ class ErrorCounts:
     deletions: int = 0
     insertions: int = 0
     hits: int = 0
+
+    @classmethod
+    def of(cls, pairs: Sequence[Pair[Any]]) -> Self:
+        """The errors of an alignment, as `align` gives it."""
+        deletions = sum(hypothesized is None for _, hypothesized in pairs)
+        insertions = sum(referred is None for referred, _ in pairs)
+        hits = sum(referred == hypothesized for referred, hypothesized in pairs)
+        substitutions = len(pairs) - deletions - insertions - hits
+        return cls(substitutions, deletions, insertions, hits)
 
     @property
     def errors(self) -> int:
@@ -68,8 +80,9 @@ def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> list[Pair[
     """The cheapest alignment of two token sequences.
 
     Substitution, deletion and insertion cost one each. Of several cheapest
-    alignments the one is taken that, read from the end, prefers a hit or
-    substitution, then a deletion, then an insertion.
+    alignments it is that of RapidFuzz, whose errors jiwer counts: what both begin and
+    end with is paired; the rest, read from the end, prefers a deletion, then an
+    insertion where the rows of the table of costs fall, then a pair.
 
     Returns:
         Pairs (reference token, hypothesis token) in order; None on the hypothesis
@@ -80,23 +93,41 @@ def align(reference: Sequence[Token], hypothesis: Sequence[Token]) -> list[Pair[
         >>> align("turn it on".split(), "turn on please".split())
         [('turn', 'turn'), ('it', 'on'), ('on', 'please')]
     """
-    costs = _cost_table(*_encode(reference, hypothesis))
+    start = _common(reference, hypothesis)
+    end = _common(reference[start:][::-1], hypothesis[start:][::-1])
+    i, j = len(reference) - end, len(hypothesis) - end
+    head = [(token, token) for token in reference[:start]]
+    tail = [(token, token) for token in reference[i:]]
+    return [*head, *_align_unlike(reference[start:i], hypothesis[start:j]), *tail]
+
+
+def _align_unlike(
+    reference: Sequence[Token], hypothesis: Sequence[Token]
+) -> list[Pair[Token]]:
+    """As `align`, of what neither begins nor ends alike."""
+    steps = _cost_steps(*_encode(reference, hypothesis))
     i, j = len(reference), len(hypothesis)
     pairs: list[Pair[Token]] = []
     while i and j:
-        differ = reference[i - 1] != hypothesis[j - 1]
-        if costs[i][j] == costs[i - 1][j - 1] + differ:
-            i, j = i - 1, j - 1
-            pairs.append((reference[i], hypothesis[j]))
-        elif costs[i][j] == costs[i - 1][j] + 1:
+        if steps[i - 1][j] == _RISE:
             i -= 1
             pairs.append((reference[i], None))
-        else:
+        elif steps[i - 1][j - 1] == _FALL:
             j -= 1
             pairs.append((None, hypothesis[j]))
+        else:
+            i, j = i - 1, j - 1
+            pairs.append((reference[i], hypothesis[j]))
     pairs.extend((token, None) for token in reference[:i][::-1])
     pairs.extend((None, token) for token in hypothesis[:j][::-1])
     return pairs[::-1]
+
+
+def _common(one: Sequence[Token], other: Sequence[Token]) -> int:
+    """How many tokens two sequences begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    shorter = min(len(one), len(other))
+    return next((i for i, (left, right) in pairs if left != right), shorter)
 
 
 def _encode(
@@ -110,24 +141,24 @@ def _encode(
     return coded[0], coded[1]
 
 
-def _cost_table(
+def _cost_steps(
     reference: NDArray[np.int64], hypothesis: NDArray[np.int64]
-) -> list[list[int]]:
-    """Edit distances of all prefixes.
+) -> list[bytes]:
+    """What each token of the reference adds to the edit distances of all prefixes.
 
     A row at a time: with the cost of insertions taken off (minus the column index),
     the dependence within the row is a running minimum.
     """
     columns = np.arange(len(hypothesis) + 1)
     row = columns
-    rows = [row.tolist()]
+    steps = []
     for token in reference:
-        step = np.empty_like(row)
-        step[0] = row[0] + 1
-        np.minimum(row[1:] + 1, row[:-1] + (hypothesis != token), out=step[1:])
-        row = np.minimum.accumulate(step - columns) + columns
-        rows.append(row.tolist())
-    return rows
+        above, row = row, np.empty_like(row)
+        row[0] = above[0] + 1
+        np.minimum(above[1:] + 1, above[:-1] + (hypothesis != token), out=row[1:])
+        row = np.minimum.accumulate(row - columns) + columns
+        steps.append((row - above + _LEVEL).astype(np.uint8).tobytes())
+    return steps
 
 
 def count_errors(
@@ -140,12 +171,7 @@ def count_errors(
         >>> count_errors("kitten", "sitting")
         ErrorCounts(substitutions=2, deletions=0, insertions=1, hits=4)
     """
-    pairs = align(reference, hypothesis)
-    deletions = sum(hypothesized is None for _, hypothesized in pairs)
-    insertions = sum(referred is None for referred, _ in pairs)
-    hits = sum(referred == hypothesized for referred, hypothesized in pairs)
-    substitutions = len(pairs) - deletions - insertions - hits
-    return ErrorCounts(substitutions, deletions, insertions, hits)
+    return ErrorCounts.of(align(reference, hypothesis))
 
 
 def word_errors(reference: str, hypothesis: str) -> ErrorCounts:

@@ -1,5 +1,6 @@
 import math
 from functools import cache
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -82,6 +83,37 @@ def test_rates_agree_with_jiwer(pairs: list[tuple[str, str]]) -> None:
     assert rate == pytest.approx(jiwer.wer(references, hypotheses))
     rate = character_error_rate(references, hypotheses)
     assert rate == pytest.approx(jiwer.cer(references, hypotheses))
+
+
+def jiwer_pairs(reference: list[str], hypothesis: list[str]) -> list[tuple]:
+    """The alignment that jiwer counts errors by, as `align` gives it."""
+    jiwer = pytest.importorskip("jiwer", reason="jiwer is the reference here")
+    found = jiwer.process_words(" ".join(reference), " ".join(hypothesis))
+    pairs: list[tuple] = []
+    for chunk in found.alignments[0]:
+        said = reference[chunk.ref_start_idx : chunk.ref_end_idx]
+        heard = hypothesis[chunk.hyp_start_idx : chunk.hyp_end_idx]
+        pairs += zip_longest(said, heard)
+    return pairs
+
+
+@given(SENTENCE, SENTENCE)
+def test_alignments_are_those_of_jiwer(
+    reference: list[str], hypothesis: list[str]
+) -> None:
+    assert align(reference, hypothesis) == jiwer_pairs(reference, hypothesis)
+
+
+def test_a_long_alignment_is_that_of_jiwer() -> None:
+    """As many words as five minutes of speech have, four in ten of them wrong."""
+    generator = np.random.default_rng(0)
+    reference = [str(word) for word in generator.integers(50, size=700)]
+    kept = [word for word in reference if generator.random() > 0.1]
+    hypothesis = [
+        word if generator.random() > 0.3 else str(generator.integers(50))
+        for word in kept
+    ]
+    assert align(reference, hypothesis) == jiwer_pairs(reference, hypothesis)
 
 
 def test_counts_add_up_to_the_pooled_rate() -> None:
