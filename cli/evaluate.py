@@ -1,8 +1,13 @@
 """`s2s-zoo evaluate`."""
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from . import options
+
+if TYPE_CHECKING:
+    from s2s_zoo.tasks.base import Evaluation
 
 
 @click.command("evaluate")
@@ -11,6 +16,9 @@ from . import options
 @options.audio_root
 @options.split
 @click.option("--outputs", type=click.Path(dir_okay=False), help="TSV of every output.")
+@click.option(
+    "--by", metavar="COLUMN", help="Group by a column of the manifest, such as speaker."
+)
 @options.search
 @click.option(
     "--tune",
@@ -33,6 +41,7 @@ def command(
     audio_root: tuple[str, ...],
     split: str | None,
     outputs: str | None,
+    by: str | None,
     search: str,
     tuned: bool,
     kept: bool,
@@ -45,7 +54,6 @@ def command(
     if tuned:
         _tune(run, data, audio_root, split, search, kept, as_json)
         return
-    from s2s_zoo.metrics.presentation import metric_text, metric_title
     from s2s_zoo.workflows.evaluate import evaluate
     from s2s_zoo.workflows.tune import keep_search
 
@@ -57,6 +65,7 @@ def command(
             data=data,
             split=split,
             outputs=outputs,
+            by=by,
             search=search,
             audio_root=audio_root,
             compiled=compiled,
@@ -65,21 +74,34 @@ def command(
     if kept:
         keep_search(run, search)
     if as_json:
-        options.print_json(
-            {
-                "metrics": result.metrics,
-                "confidence": result.confidence,
-                "examples": result.examples,
-                "signature": result.signature,
-            }
-        )
-        return
+        options.print_json(_summary(result))
+    else:
+        _print(result, by or "")
+
+
+def _summary(result: "Evaluation") -> dict[str, Any]:
+    groups = {value: group.summary() for value, group in result.groups.items()}
+    return {
+        "metrics": result.metrics,
+        "confidence": result.confidence,
+        "examples": result.examples,
+        "signature": result.signature,
+        **result.breakdown.summary,
+        **({"groups": groups} if groups else {}),
+    }
+
+
+def _print(result: "Evaluation", by: str) -> None:
+    from s2s_zoo.metrics.presentation import group_lines, metric_text, metric_title
+
     for name, value in result.metrics.items():
         text = f"{value:.4f}"
         if name in result.confidence:
             text = metric_text(name, value, result.confidence[name])
         click.echo(f"{metric_title(name)}: {text}")
     click.echo(f"{result.examples} examples, {result.signature}")
+    for line in (*result.breakdown.lines, *group_lines(by, result.groups)):
+        click.echo(line)
 
 
 def _tune(

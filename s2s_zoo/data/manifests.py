@@ -6,10 +6,11 @@ import io
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from s2s_zoo.data.audio import AudioError, probe_audio
 from s2s_zoo.data.audio_roots import AudioRoots
@@ -38,6 +39,7 @@ ACCEPTED = (
     "a LibriSpeech split (*/*/*.trans.txt); an LJSpeech directory (metadata.csv)"
 )
 _UNKNOWN_SECONDS = -1.0
+_NOTHING: Mapping[str, Any] = {}
 _CLIPS = "clips"
 _SPEAKERS = ("speaker", "client_id")
 _DURATIONS = ("seconds", "duration")
@@ -56,6 +58,7 @@ class Utterance:
         seconds: duration; 0.0 where neither the manifest nor the file could tell.
         transcript: what is said; "" for nothing.
         speaker: who says it; "" when unknown.
+        further: what its manifest says in columns that `write_manifest` does not write.
     """
 
     name: str
@@ -63,6 +66,19 @@ class Utterance:
     seconds: float
     transcript: str
     speaker: str = ""
+    further: Mapping[str, Any] = field(
+        default_factory=lambda: _NOTHING, compare=False, repr=False
+    )
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What is known of it, by column of its manifest, or of one in our format."""
+        known = {"wav_filename": self.name, "transcript": self.transcript}
+        return known | {
+            "seconds": self.seconds,
+            "speaker": self.speaker,
+            **self.further,
+        }
 
 
 def read_manifest(
@@ -234,7 +250,15 @@ def _utterance(row: Row, roots: AudioRoots) -> Utterance:
         seconds=_UNKNOWN_SECONDS if seconds is None else seconds,
         transcript=row.text(AUDIO_COLUMNS[audio]),
         speaker=row.text(speaker, ""),
+        further=_further(row),
     )
+
+
+def _further(row: Row) -> Mapping[str, Any]:
+    """The texts and numbers of columns of another format; one mapping where none is."""
+    written = WRITTEN_COLUMNS if WRITTEN_COLUMNS[0] in row.values else ()
+    values = ((k, v) for k, v in row.values.items() if k not in written)
+    return {k: v for k, v in values if isinstance(v, str | int | float)} or _NOTHING
 
 
 def _stated(row: Row, *keys: str) -> float | None:
@@ -259,8 +283,8 @@ def _feature_utterances(
         key = row.text("utt")
         if key not in keys:
             raise row.fail(f"no array {key!r} in {archive}")
-        seconds = row.number("frames") / FEATURE_RATE
-        yield Utterance(key, f"{archive}#{key}", seconds, row.text("transcript"))
+        seconds, text = row.number("frames") / FEATURE_RATE, row.text("transcript")
+        yield Utterance(key, f"{archive}#{key}", seconds, text, further=_further(row))
 
 
 def _written_row(utterance: Utterance, directory: Path) -> list[str]:

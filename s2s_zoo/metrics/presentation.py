@@ -1,5 +1,9 @@
 """Metrics as people read them."""
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from s2s_zoo.metrics.breakdown import ERRORS, Group
 from s2s_zoo.metrics.significance import Difference
 
 TITLES = {
@@ -57,6 +61,36 @@ def verdict(name: str, difference: Difference, first: str, second: str) -> str:
     if difference.p_value < SIGNIFICANT:
         return f"{apart}, hardly by chance ({_p_text(difference.p_value)})."
     return f"{apart}, which may be by chance ({_p_text(difference.p_value)})."
+
+
+def group_lines(column: str, groups: Mapping[str, Group]) -> Iterator[str]:
+    """A table of groups by their value in a column; no lines where there are none."""
+    if not groups:
+        return
+    first = next(iter(groups.values()))
+    counted = [] if first.errors is None else [ERRORS]
+    rows = [[column, metric_title(first.metric), "examples", *counted]]
+    for value, group in groups.items():
+        name = value if value.isprintable() else ascii(value)
+        errors = [] if group.errors is None else [str(group.errors)]
+        told = [_group_text(group), str(group.examples), *errors]
+        rows.append([name or "(none)", *told])
+    yield from table_lines(rows)
+
+
+def table_lines(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of the cells of rows: names on the left, what is said of them aligned."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        sized = zip(cells, widths[1:], strict=True)
+        aligned = (cell.rjust(width) for cell, width in sized)
+        yield "  ".join((name.ljust(widths[0]), *aligned))
+
+
+def _group_text(group: Group) -> str:
+    if math.isnan(group.value):
+        return "nothing to measure by"
+    return metric_text(group.metric, group.value, group.confidence)
 
 
 def _points(name: str, difference: float) -> float:

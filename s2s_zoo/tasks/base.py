@@ -14,6 +14,7 @@ from s2s_zoo.data.plan import Batch, Plan
 from s2s_zoo.errors import UserError
 from s2s_zoo.losses.base import Objective, as_tensors
 from s2s_zoo.metrics.bootstrap import Pooled, score_all
+from s2s_zoo.metrics.breakdown import Breakdown, Group
 from s2s_zoo.metrics.significance import Difference, paired_tests
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import describe_arguments
@@ -100,6 +101,8 @@ class Evaluation:
         signature: how the metrics were computed.
         outputs: of each example.
         unreadable: why examples could not be read, by name; their output is empty.
+        breakdown: what else there is to say of the outputs, where it was asked for.
+        groups: of examples, by their value in a column; the worst first.
 
     Example:
         >>> from s2s_zoo.tasks import Evaluation
@@ -113,6 +116,8 @@ class Evaluation:
     signature: str
     outputs: list[Outcome]
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    breakdown: Breakdown = field(default_factory=Breakdown)
+    groups: Mapping[str, Group] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -249,6 +254,16 @@ class Task(abc.ABC):
     @abc.abstractmethod
     def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
         """The metrics of outputs, by name."""
+
+    def breakdown(self, outcomes: Sequence[Outcome]) -> Breakdown:
+        """What there is to say of outputs besides; trainings do not ask for it."""
+        del outcomes
+        return Breakdown()
+
+    def columns(self, example: Any) -> Mapping[str, Any]:
+        """What is known of an example, by column of its manifest."""
+        columns: Mapping[str, Any] = getattr(example, "columns", {})
+        return columns
 
     def signature(self, search: Search, outcomes: Sequence[Outcome]) -> str:
         """How the metrics of outputs that were searched for so are computed."""

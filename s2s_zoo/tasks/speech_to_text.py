@@ -19,7 +19,9 @@ from s2s_zoo.features.audio import MAX_RATE
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.metrics.bootstrap import Pooled
+from s2s_zoo.metrics.breakdown import Breakdown
 from s2s_zoo.metrics.error_rates import error_measures
+from s2s_zoo.metrics.word_confusions import error_breakdown
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
@@ -223,6 +225,11 @@ class SpeechToText(Task):
         """Word and character error rate."""
         _, references, hypotheses = zip(*outcomes, strict=True)
         return error_measures(references, hypotheses)
+
+    def breakdown(self, outcomes: Sequence[Outcome]) -> Breakdown:
+        """Errors of each utterance in words, and the most frequent confusions."""
+        _, references, hypotheses = zip(*outcomes, strict=True)
+        return error_breakdown(references, hypotheses)
 
     def signature(self, search: Search, outcomes: Sequence[Outcome]) -> str:
         return f"{search.signature}|{MEASURED}"

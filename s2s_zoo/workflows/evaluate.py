@@ -1,11 +1,13 @@
 """Measure a trained model."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 from s2s_zoo.errors import writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import Evaluation, task_of
+from s2s_zoo.workflows.grouping import measure_groups, rows_by
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import find_run
 from s2s_zoo.workflows.sources import AudioRoot, open_data_of, unseen_split
@@ -17,6 +19,7 @@ def evaluate(
     data: str | None = None,
     split: str | None = None,
     outputs: str | Path | None = None,
+    by: str | None = None,
     search: str = "",
     compiled: bool = False,
     budget: float | None = None,
@@ -30,7 +33,9 @@ def evaluate(
         data: corpus by name or path; None is what the run was trained on.
         split: of that corpus; None is "test", or what the run's training held out
             where it is the lone file that the run was trained on.
-        outputs: TSV file for name, reference and output of every example.
+        outputs: TSV file for name, reference and output of every example, and what
+            the task counts of it.
+        by: column of the manifest whose values group the examples.
         search: changes of the search, such as "beam=8,length_penalty=1".
         compiled: compile searches, `Seq2Seq.compile_search`.
         budget: of a batch, in the units of the task; None is the task's choice.
@@ -39,7 +44,7 @@ def evaluate(
         reporter: hears what happens.
 
     Raises:
-        UserError: no such run, corpus or split.
+        UserError: no such run, corpus, split or column.
     """
     reporter = reporter or Reporter()
     found = find_run(run)
@@ -49,20 +54,21 @@ def evaluate(
     task = task_of(model)
     source = open_data_of(found, task, data, audio_root)
     split = split or unseen_split([found], task, source, reporter)
+    where = f"{source.data}, {split}"
     examples = source.read_split(split)
-    selection = task.select(model, examples, f"{source.data}, {split}", training=False)
+    selection = task.select(model, examples, where, training=False)
     for reason, names in selection.dropped.items():
         reporter.note(f"{split}: {len(names)} examples {reason} left out")
-    reporter.evaluating(len(selection.usable))
-    evaluation = task.evaluate(
-        model,
-        selection.usable,
-        task.evaluation_budget if budget is None else budget,
-        reporter.evaluated,
-        search,
-    )
+    usable = selection.usable
+    rows = {} if by is None else rows_by(task, usable, by, where)
+    reporter.evaluating(len(usable))
+    budget = task.evaluation_budget if budget is None else budget
+    evaluation = task.evaluate(model, usable, budget, reporter.evaluated, search)
     for name, reason in evaluation.unreadable.items():
         reporter.note(f"{name} counts as empty: {reason}")
+    evaluation = replace(evaluation, breakdown=task.breakdown(evaluation.outputs))
+    if rows:
+        evaluation = replace(evaluation, groups=measure_groups(task, evaluation, rows))
     if outputs is not None:
         _write_outputs(Path(outputs), evaluation)
     return evaluation
@@ -71,5 +77,7 @@ def evaluate(
 def _write_outputs(path: Path, evaluation: Evaluation) -> None:
     with writing(path), path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(["name", "reference", "output"])
-        writer.writerows(evaluation.outputs)
+        counts = evaluation.breakdown.counts
+        writer.writerow(["name", "reference", "output", *counts])
+        for outcome, *counted in zip(evaluation.outputs, *counts.values(), strict=True):
+            writer.writerow([*outcome, *counted])

@@ -59,7 +59,8 @@ def test_evaluate(zoo, trained):
     code, out, err = zoo("evaluate", trained, "--json")
     assert code == 0, err
     result = read_json(out)
-    assert set(result) == {"metrics", "confidence", "examples", "signature"}
+    asked = {"metrics", "confidence", "examples", "signature"}
+    assert set(result) == asked | {"errors", "confusions"}
     low, high = result["confidence"]["word_error_rate"]
     assert low <= result["metrics"]["word_error_rate"] <= high
     assert result["examples"] == 3

@@ -81,6 +81,51 @@ def test_json_lines(root: Path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "lines", "columns"),
+    [
+        (
+            "a.csv",
+            ("speaker,transcript,sex,wav_filename", "anna,hi,F,clips/one.wav"),
+            {"speaker": "anna", "transcript": "hi", "sex": "F"},
+        ),
+        (
+            "a.jsonl",
+            (
+                '{"audio_filepath": "clips/one.wav", "text": "hi", "room": 7, '
+                '"noisy": true, "snr": 2.5, "words": ["hi"], "mood": null}',
+            ),
+            {"text": "hi", "transcript": "hi", "room": 7, "noisy": True, "snr": 2.5},
+        ),
+        (
+            "a.tsv",
+            ("client_id\tpath\tsentence\tage", "c1\tone.wav\thi\tforties"),
+            {"client_id": "c1", "speaker": "c1", "sentence": "hi", "age": "forties"},
+        ),
+    ],
+)
+def test_columns_of_a_manifest(root: Path, file: str, lines: tuple, columns: dict):
+    (utterance,) = read_manifest(write(root / file, *lines))
+    assert utterance.columns.items() >= columns.items()
+    assert utterance.columns["seconds"] == 0.5
+    assert not {"words", "mood"} & utterance.columns.keys()
+
+
+def test_columns_that_every_utterance_has_are_kept_once(root: Path):
+    lines = [f"clips/one.wav,16044,hi,0.5,s{i}" for i in range(2)]
+    path = write(
+        root / "a.csv", "wav_filename,wav_filesize,transcript,seconds,speaker", *lines
+    )
+    one, other = read_manifest(path)
+    assert one.further is other.further
+    assert other.columns == {
+        "wav_filename": "clips/one.wav#2",
+        "transcript": "hi",
+        "seconds": 0.5,
+        "speaker": "s1",
+    }
+
+
 def test_librispeech_split(tmp_path: Path):
     chapter = tmp_path / "dev-clean" / "84" / "121"
     chapter.mkdir(parents=True)

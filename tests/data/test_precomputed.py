@@ -25,6 +25,7 @@ def test_features(tmp_path: Path):
     (utterance,) = read_manifest(path)
     assert utterance == Utterance("one", f"{tmp_path}/mfcc.npz#one", 0.04, "hi")
     assert is_features(utterance)
+    assert utterance.columns.items() >= {"utt": "one", "frames": "4"}.items()
     features = load_features(utterance.source)
     assert features.dtype == np.float32
     np.testing.assert_array_equal(features, matrix)
