@@ -6,6 +6,7 @@ from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
     from s2s_zoo.metrics.bootstrap import Pooled, Scores, score_all
+    from s2s_zoo.metrics.breakdown import Breakdown, Group
     from s2s_zoo.metrics.error_rates import (
         ErrorCounts,
         align,
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from s2s_zoo.metrics.rouge import rouge_measures, rouge_scores
     from s2s_zoo.metrics.significance import Difference, paired_bootstrap, paired_tests
     from s2s_zoo.metrics.translation import translation_measures, translation_scores
+    from s2s_zoo.metrics.word_confusions import error_breakdown
 
 __all__ = [
+    "Breakdown",
     "Difference",
     "ErrorCounts",
+    "Group",
     "Pooled",
     "Scores",
     "align",
@@ -31,6 +35,7 @@ __all__ = [
     "character_error_rate",
     "character_errors",
     "count_errors",
+    "error_breakdown",
     "error_measures",
     "paired_bootstrap",
     "paired_tests",
@@ -47,6 +52,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         ".bootstrap": ("Pooled", "Scores", "score_all"),
+        ".breakdown": ("Breakdown", "Group"),
         ".error_rates": (
             "ErrorCounts",
             "align",
@@ -61,5 +67,6 @@ __getattr__, __dir__ = lazily(
         ".rouge": ("rouge_measures", "rouge_scores"),
         ".significance": ("Difference", "paired_bootstrap", "paired_tests"),
         ".translation": ("translation_measures", "translation_scores"),
+        ".word_confusions": ("error_breakdown",),
     },
 )
