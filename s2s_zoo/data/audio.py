@@ -6,6 +6,7 @@ import stat
 import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -102,10 +103,8 @@ def decode_audio(path: str | os.PathLike[str]) -> tuple[npt.NDArray[np.float32],
     """
     file = Path(path)
     with _opened(file) as sound:
-        rate, claimed = sound.samplerate, 0 if _is_endless(sound) else sound.frames
-        audio = _mixed(_blocks(sound, file), file)
-    _check_samples(audio, claimed, file)
-    return np.clip(audio, -1.0, 1.0), rate
+        audio = np.concatenate([*_decoded(sound, file)])
+        return audio, sound.samplerate
 
 
 def read_audio(
@@ -123,18 +122,29 @@ def read_audio(
     Raises:
         AudioError: see `decode_audio`.
     """
-    audio, rate = decode_audio(path)
-    if rate == sample_rate:
-        return audio
-    import soxr
+    return np.concatenate([*stream_audio(path, sample_rate)])
 
-    resampled = soxr.resample(audio, rate, sample_rate, quality="HQ")
-    if not len(resampled):
-        raise EmptyAudioError(
-            f"{path}: too short: {len(audio)} samples at {rate} Hz leave none at "
-            f"{sample_rate} Hz"
-        )
-    return np.clip(np.asarray(resampled, np.float32), -1.0, 1.0)
+
+def stream_audio(
+    path: str | os.PathLike[str], sample_rate: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    """What `read_audio` gives in blocks (S,), in memory that does not grow.
+
+    Args:
+        path: see `probe_audio`.
+        sample_rate: Hz.
+
+    Raises:
+        AudioError: see `decode_audio`; what is wrong with the samples is told at
+            their end.
+    """
+    file = Path(path)
+    with _opened(file) as sound:
+        blocks = _decoded(sound, file)
+        if sound.samplerate == sample_rate:
+            yield from blocks
+        else:
+            yield from _resampled(blocks, sound.samplerate, sample_rate, file)
 
 
 def write_wav(
@@ -202,28 +212,61 @@ def _blocks(sound: Any, path: Path) -> Iterator[npt.NDArray[np.float32]]:
         yield block
 
 
+def _decoded(sound: Any, path: Path) -> Iterator[npt.NDArray[np.float32]]:
+    """All samples, in blocks (S,) of one channel in [-1, 1], checked at their end."""
+    claimed = 0 if _is_endless(sound) else sound.frames
+    count, bad, peak = 0, 0, 0.0
+    for block in _mixed(_blocks(sound, path), path):
+        count += len(block)
+        bad += int(np.count_nonzero(~np.isfinite(block)))
+        peak = max(peak, float(np.abs(block).max()))
+        yield np.clip(block, -1.0, 1.0)
+    _check_samples(count, claimed, bad, peak, path)
+
+
 def _mixed(
     blocks: Iterable[npt.NDArray[np.float32]], path: Path
-) -> npt.NDArray[np.float32]:
-    """The channels averaged (S,).
+) -> Iterator[npt.NDArray[np.float32]]:
+    """The channels averaged, in blocks (S,).
 
     Raises:
         CancelledAudioError: hardly anything is left of the loudest.
     """
-    mixed = [np.zeros(0, np.float32)]
     energy, left = np.zeros(1), 0.0
     for block in blocks:
         if block.shape[1] == 1:
-            mixed.append(block[:, 0])
+            yield block[:, 0]
             continue
-        mixed.append(block.mean(axis=1))
+        mixed = block.mean(axis=1)
         energy = energy + np.square(block, dtype=np.float64).sum(axis=0)
-        left += float(np.square(mixed[-1], dtype=np.float64).sum())
+        left += float(np.square(mixed, dtype=np.float64).sum())
+        yield mixed
     if left < CANCELLED * energy.max():
         raise CancelledAudioError(
             f"{path}: its {len(energy)} channels cancel when averaged; keep one of them"
         )
-    return np.concatenate(mixed)
+
+
+def _resampled(
+    blocks: Iterable[npt.NDArray[np.float32]], rate: int, wanted: int, path: Path
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Blocks (S,) at another rate.
+
+    Raises:
+        EmptyAudioError: nothing is left.
+    """
+    import soxr
+
+    stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+    read, left, end = 0, 0, np.zeros(0, np.float32)
+    for block in chain(blocks, [end]):
+        resampled = stream.resample_chunk(block, last=block is end)
+        read, left = read + len(block), left + len(resampled)
+        yield np.clip(resampled, -1.0, 1.0)
+    if not left:
+        raise EmptyAudioError(
+            f"{path}: too short: {read} samples at {rate} Hz leave none at {wanted} Hz"
+        )
 
 
 def _check_file(path: Path) -> WavHeader | None:
@@ -294,18 +337,16 @@ def _check_length(path: Path, samples: int, sample_rate: int) -> None:
         )
 
 
-def _check_samples(audio: npt.NDArray[np.float32], claimed: int, path: Path) -> None:
-    if not len(audio):
+def _check_samples(count: int, claimed: int, bad: int, peak: float, path: Path) -> None:
+    if not count:
         raise EmptyAudioError(f"{path}: holds no samples")
-    if len(audio) < HELD_SHARE * claimed:
+    if count < HELD_SHARE * claimed:
         raise AudioError(
-            f"{path}: truncated: its header claims {claimed} samples, {len(audio)} "
-            "could be decoded"
+            f"{path}: truncated: its header claims {claimed} samples, {count} could be "
+            "decoded"
         )
-    if not np.isfinite(audio).all():
-        bad = int(np.count_nonzero(~np.isfinite(audio)))
+    if bad:
         raise AudioError(f"{path}: {bad} samples are NaN or infinite")
-    peak = float(np.abs(audio).max())
     if peak > _MAX_PEAK:
         raise AudioError(
             f"{path}: samples reach {peak:g}; float samples must lie in [-1, 1]"

@@ -44,6 +44,15 @@ class Encoder(ZooLayer, abc.ABC):
         return 1
 
     @property
+    def context_frames(self) -> int | None:
+        """Source frames on each side that an output frame sees; None for no limit.
+
+        The frames next to a cut through a source encode differently, those farther
+        from it than this do not.
+        """
+        return None
+
+    @property
     def state_shape(self) -> Any:
         """Shapes of the `state` of the memory, in the same nest; None for no state."""
         return None

@@ -179,6 +179,16 @@ class DeepSpeech2Encoder(Encoder):
     def time_stride(self) -> int:
         return math.prod(time for time, _ in self.strides)
 
+    @property
+    def context_frames(self) -> int | None:
+        if self.rnn_layers:
+            return None
+        frames, stride = 0, 1
+        for (kernel, _), (step, _) in zip(self.kernels, self.strides, strict=True):
+            frames += kernel // 2 * stride
+            stride *= step
+        return frames + self.row_convolution // 2 * stride
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         for time, _ in self.strides:
             lengths = strided_lengths(lengths, time)

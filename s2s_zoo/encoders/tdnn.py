@@ -299,6 +299,18 @@ class TDNNEncoder(Encoder):
     def time_stride(self) -> int:
         return math.prod(row.stride**row.blocks for row in self.rows)
 
+    @property
+    def context_frames(self) -> int | None:
+        if self.normalization == "instance":
+            return None
+        frames, stride = 0, 1
+        for _, row, _ in self._each_block():
+            reach = (row.kernel - 1) * row.dilation
+            side = reach if row.kind == "causal" else -(-reach // 2)
+            frames += side * stride * (1 + (row.repeats - 1) * row.stride)
+            stride *= row.stride
+        return frames
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         for _, row, _ in self._each_block():
             lengths = strided_lengths(lengths, row.stride)

@@ -1,15 +1,18 @@
 """The base of the audio frontends: framing, power spectra, normalization."""
 
 import abc
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Literal, TypeAlias, Unpack
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from s2s_zoo.errors import check_choice, check_range
 from s2s_zoo.features.base import MAX_SEED, Features
+from s2s_zoo.features.statistics import RunningStatistics
 from s2s_zoo.layers.masking import sequence_mask
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
@@ -147,6 +150,11 @@ class AudioFeatures(Features):
         """Frames per second."""
         return self.sample_rate / self.stride_samples
 
+    @property
+    def context_frames(self) -> int:
+        """Frames at a cut through a waveform that differ from those of the whole."""
+        return -(-(self.window_samples // 2 + 1) // self.stride_samples)
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Frames of that many samples: (B,) to (B,) int32; no samples, no frames."""
         lengths = ops.cast(lengths, "int32")
@@ -164,7 +172,11 @@ class AudioFeatures(Features):
         self.built = True
 
     def call(
-        self, source: Tensor, lengths: Tensor, training: bool | None = None
+        self,
+        source: Tensor,
+        lengths: Tensor,
+        training: bool | None = None,
+        statistics: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Features of a padded batch.
 
@@ -173,17 +185,55 @@ class AudioFeatures(Features):
                 only normalized.
             lengths: (B,) unpadded samples, or frames of computed features.
             training: whether to dither.
+            statistics: (B, 2, D) that rows are normalized by, of the whole that each
+                is a part of, as `measure` gives them; None for those of the row.
 
         Returns:
             (B, T, D) float32 features, zero past each row's length, and the (B, T)
             bool mask of the unpadded frames.
         """
+        x, mask = self.raw(source, lengths, bool(training))
+        if statistics is None:
+            return self._normalize(x, mask), mask
+        mean, factor = statistics[:, :1], statistics[:, 1:]
+        return ops.where(mask[..., None], (x - mean) * factor, 0.0), mask
+
+    def raw(
+        self, source: Tensor, lengths: Tensor, training: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Features as `call` gives them, before they are normalized.
+
+        Returns:
+            (B, T, D) float32, without meaning past each row's length, and the mask.
+        """
         source = ops.cast(source, "float32")
         if len(source.shape) == 2:
-            source = self.from_power(self._power(source, lengths, bool(training)))
+            source = self.from_power(self._power(source, lengths, training))
             lengths = self.output_lengths(lengths)
-        mask = sequence_mask(lengths, ops.shape(source)[1])
-        return self._normalize(source, mask), mask
+        return source, sequence_mask(lengths, ops.shape(source)[1])
+
+    def measure(
+        self, parts: Iterable[NDArray[np.float32]]
+    ) -> NDArray[np.float32] | None:
+        """What a source is normalized by whose raw frames come in parts.
+
+        Args:
+            parts: (T, D) each, on the host.
+
+        Returns:
+            (2, D) mean, and what differences from it are multiplied by, which is 0
+            where nothing varies; None where features are not normalized.
+        """
+        if self.normalization == "none":
+            return None
+        whole = self.normalization == "global"
+        found = RunningStatistics()
+        for part in parts:
+            found.add(part.reshape(-1, 1) if whole else part)
+        factor = 1 / np.sqrt(found.variance + VARIANCE_FLOOR)
+        factor = np.where(found.variance > 0, factor, 0.0)
+        shape = (2, self.num_features)
+        return np.broadcast_to([found.mean, factor], shape).astype("float32")
 
     def _power(self, audio: Tensor, lengths: Tensor, training: bool) -> Tensor:
         """(B, S) waveforms to (B, T, bins) power spectra."""

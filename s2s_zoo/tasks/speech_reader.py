@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,18 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from s2s_zoo.data.audio import read_audio
+from s2s_zoo.data.audio import probe_audio, read_audio, stream_audio
 from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.padding import pad
 from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.errors import UserError
+from s2s_zoo.features.audio import AudioFeatures
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.base import Hypothesis, Reading
-from s2s_zoo.search.ctc_greedy import ctc_greedy
+from s2s_zoo.search.ctc_greedy import CTCGreedy, ctc_greedy
 from s2s_zoo.search.words import Word, words
+from s2s_zoo.tasks.long_audio import LongAudio, Stream
 from s2s_zoo.tasks.runner import Arrays, Result, Runner
 from s2s_zoo.tasks.serving import Input, Serving, Signature
 from s2s_zoo.typing import Tensors
@@ -74,27 +77,56 @@ class SpeechReader(Runner):
         return words(found.tokens, starts, ends, scores, alphabet, self.frame_seconds)
 
     def run(self, inputs: Sequence[Any]) -> list[Result]:
-        """The results of audio files, (S,) waveforms or (T, D) features."""
-        sources, errors = self._read_all(inputs)
+        """The results of audio files, (S,) waveforms or (T, D) features.
+
+        What is longer than a window of `long_audio` is read window by window.
+        """
+        sources: dict[int, Source] = {}
+        results = {}
+        for i, item in enumerate(inputs):
+            try:
+                if stream := self._long(item):
+                    results[i] = self._run_long(stream)
+                else:
+                    sources[i] = self.source(item)
+            except UserError as error:
+                results[i] = Result("", error=str(error))
         order = sorted(sources, key=lambda i: len(sources[i]))
-        results = {i: Result("", error=error) for i, error in errors.items()}
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
             found = self._run_batch([sources[i] for i in rows])
             results.update(zip(rows, found, strict=False))
         return [results[i] for i in range(len(inputs))]
 
-    def _read_all(
-        self, inputs: Sequence[Any]
-    ) -> tuple[dict[int, Source], dict[int, str]]:
-        """The sources by their number, and why the others cannot be read."""
-        sources, errors = {}, {}
-        for i, item in enumerate(inputs):
-            try:
-                sources[i] = self.source(item)
-            except UserError as error:
-                errors[i] = str(error)
-        return sources, errors
+    @cached_property
+    def long_audio(self) -> LongAudio | None:
+        """What joins windows; None for a model whose frames cannot be joined."""
+        features = self.model.features
+        joins = self.search.family == CTCGreedy.family and not self.model.searches
+        if not joins or not isinstance(features, AudioFeatures):
+            return None
+        return LongAudio(self.model, features, self.task.max_seconds)
+
+    def _long(self, item: Any) -> Stream | None:
+        """A waveform from its beginning, None where it is no longer than a window.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        if self.long_audio is None:
+            return None
+        longest, rate = self.long_audio.windows.samples, self.task.sample_rate
+        if isinstance(item, (str, Path)):
+            is_audio = ".npz#" not in str(item)
+            is_long = is_audio and probe_audio(item).seconds * rate > longest
+            return partial(stream_audio, item, rate) if is_long else None
+        waveform = np.asarray(item, np.float32)
+        is_long = waveform.ndim == 1 and len(waveform) > longest
+        return (lambda: [waveform]) if is_long else None
+
+    def _run_long(self, stream: Stream) -> Result:
+        assert self.long_audio is not None
+        return self.result(self.hypotheses(self.long_audio.output(stream))[0])
 
     def source(self, item: Any) -> Source:
         """The waveform of a file, or what was given as it is.
@@ -118,10 +150,13 @@ class SpeechReader(Runner):
         return self.read(inputs, scored)
 
     def draw(self, example: Utterance, path: Path) -> None:
-        """Spectrogram, character probabilities over time, and transcript."""
+        """Spectrogram, character probabilities over time, and transcript.
+
+        Of what is longer than a window, the first.
+        """
         from s2s_zoo.plots import plot_utterance
 
-        source = self.source(example.source)
+        source = self._beginning(example.source)
         inputs = {"source": source[None], "source_lengths": np.array([len(source)])}
         output = self.model.predict_on_batch(inputs)
         features, _ = self.model.features(source[None], inputs["source_lengths"])
@@ -136,6 +171,13 @@ class SpeechReader(Runner):
             transcript=self.read(inputs, output)[0].output,
             reference=self.task.reference(example),
         )
+
+    def _beginning(self, item: Any) -> Source:
+        """The waveform of a file, or what fits a window."""
+        stream = self._long(item)
+        if stream is None or self.long_audio is None:
+            return self.source(item)
+        return next(self.long_audio.windows.cut(stream())).samples
 
     def serving(self, examples: Sequence[Utterance]) -> Serving:
         """Waveforms to transcripts and to log-probabilities.
