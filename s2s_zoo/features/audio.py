@@ -232,8 +232,8 @@ class AudioFeatures(Features):
             found.add(part.reshape(-1, 1) if whole else part)
         factor = 1 / np.sqrt(found.variance + VARIANCE_FLOOR)
         factor = np.where(found.variance > 0, factor, 0.0)
-        shape = (2, self.num_features)
-        return np.broadcast_to([found.mean, factor], shape).astype("float32")
+        rows = [np.broadcast_to(x, self.num_features) for x in (found.mean, factor)]
+        return np.stack(rows).astype("float32")
 
     def _power(self, audio: Tensor, lengths: Tensor, training: bool) -> Tensor:
         """(B, S) waveforms to (B, T, bins) power spectra."""
