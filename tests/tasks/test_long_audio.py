@@ -73,7 +73,7 @@ def test_batches_have_one_shape(convolutional, monkeypatch):
 
     monkeypatch.setattr("s2s_zoo.tasks.long_audio.BATCH_SECONDS", 6.0)
     monkeypatch.setattr(convolutional, "predict_on_batch", recorded)
-    source = audio(11.0)
+    source = audio(10.0)
     LongAudio(convolutional, convolutional.features, 1.5).output(lambda: [source])
     assert len(shapes) == 1
     assert len(rows) > 1
