@@ -69,17 +69,31 @@ def hear(model, path):
     return output["ctc_logits"][0]
 
 
+def make_talkative(model, files, seed):
+    """Draw weights whose bias lets every character take turns."""
+    draw_weights(model, seed)
+    dense = model.decoder.dense
+    dense.kernel.assign(4 * ops.convert_to_numpy(dense.kernel))
+    logits = np.concatenate([hear(model, path) for path in files])
+    dense.bias.assign(ops.convert_to_numpy(dense.bias) - logits.mean(axis=0))
+
+
+def margin(model, files):
+    """How far the likeliest class of a frame is above the next, at the least."""
+    ranked = np.sort(np.concatenate([hear(model, path) for path in files]), axis=-1)
+    return np.min(ranked[:, -1] - ranked[:, -2])
+
+
 @pytest.fixture(scope="module")
 def models(directory):
-    """Saved models of random weights whose bias lets every character take turns."""
+    """Saved models of random weights that hear characters, none of them by a hair."""
     built = {}
     for name in NAMES:
         model = built[name] = exact_model(name)
-        draw_weights(model)
-        dense = model.decoder.dense
-        dense.kernel.assign(4 * ops.convert_to_numpy(dense.kernel))
-        logits = np.concatenate([hear(model, path) for path in wavs(directory)])
-        dense.bias.assign(ops.convert_to_numpy(dense.bias) - logits.mean(axis=0))
+        for seed in range(20):
+            make_talkative(model, wavs(directory), seed)
+            if margin(model, wavs(directory)) > 2 * LOGITS:
+                break
         model.save_to_preset(directory / name)
     return built
 
@@ -123,8 +137,7 @@ def best_path(logits, alphabet):
 def test_files_are_transcribed_by_the_model_and_its_copy(models, directory, name):
     model, files = models[name], wavs(directory)
     logits = [hear(model, path) for path in files]
-    ranked = np.sort(np.concatenate(logits), axis=-1)
-    assert np.min(ranked[:, -1] - ranked[:, -2]) > 2 * LOGITS, "a near tie"
+    assert margin(model, files) > 2 * LOGITS, "a near tie"
     expected = [best_path(part, model.task.alphabet) for part in logits]
     assert min(len(set(text)) for text in expected) >= 3
     assert expected[0] != expected[1]
