@@ -14,7 +14,7 @@ import pytest
 
 from tests.fuzzing.watch import LOADED, REFUSED
 
-CASES = 200
+CASES = 120
 MANY = 20_000
 SHARDS = 20
 STUCK = 120.0

@@ -63,37 +63,45 @@ def no_space(*arguments, **keywords):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
-@pytest.mark.parametrize(
-    ("owner", "name", "missing"),
-    [
-        (training_loop, "save_checkpoint", "The checkpoint of step 2"),
-        (RunDirectory, "add_metrics", "The metrics up to step 2"),
-        (Seq2Seq, "save_to_preset", "The best model, of step "),
-        (training_loop, "plot_training", "The pictures in "),
-        (events, "_open", "Events for TensorBoard"),
-        (events, "_scalar", "Events for TensorBoard"),
-        (flight_recorder, "append_row", "What the flight recorder saw up to step 2"),
-        (flight_recorder, "plot_numerics", "The picture "),
-    ],
-)
+FULL = {
+    "a run": {
+        (training_loop, "save_checkpoint"): "The checkpoint of step 2",
+        (RunDirectory, "add_metrics"): "The metrics up to step 2",
+        (Seq2Seq, "save_to_preset"): "The best model, of step ",
+        (training_loop, "plot_training"): "The pictures in ",
+        (events, "_open"): "Events for TensorBoard",
+    },
+    "events": {(events, "_scalar"): "Events for TensorBoard"},
+    "rows of numbers": {
+        (flight_recorder, "append_row"): "What the flight recorder saw up to step 2"
+    },
+    "the picture of numbers": {(flight_recorder, "plot_numerics"): "The picture "},
+}
+
+
+@pytest.mark.parametrize("full", FULL)
 def test_training_goes_on_and_the_result_tells_what_is_missing(
-    corpus, tmp_path, monkeypatch, owner, name, missing
+    corpus, tmp_path, monkeypatch, full
 ):
-    monkeypatch.setattr(owner, name, no_space)
+    owners = [owner for owner, _ in FULL[full]]
+    for owner, name in FULL[full]:
+        monkeypatch.setattr(owner, name, no_space)
     notes = Notes()
     result = run_training(
         *(corpus, tmp_path / "run", notes),
-        numerics=owner is flight_recorder,
+        numerics=flight_recorder in owners,
         max_steps=2,
         checkpoint_every=1,
     )
     assert result.steps == 2
     assert set(result.best) == {"step", "metric", "value"}
-    (found,) = result.unwritten
-    assert found.startswith(missing)
-    assert found.endswith("not written, No space left on device")
-    (told,) = (note for note in notes.notes if "training goes on" in note)
-    assert "No space left on device" in told
+    assert len(result.unwritten) == len(owners)
+    for missing in FULL[full].values():
+        (found,) = (text for text in result.unwritten if text.startswith(missing))
+        assert found.endswith("not written, No space left on device")
+    told = [note for note in notes.notes if "training goes on" in note]
+    assert len(told) == len(owners)
+    assert all("No space left on device" in note for note in told)
 
 
 @pytest.fixture
