@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from s2s_zoo.metrics.presentation import metric_text, metric_title
-from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.tasks.evaluation import Evaluation
 from s2s_zoo.workflows.reporting import Reporter, StepReport, TrainingOutline
 
 SMOOTHING = 0.9

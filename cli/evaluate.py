@@ -7,7 +7,7 @@ import click
 from . import options
 
 if TYPE_CHECKING:
-    from s2s_zoo.tasks.base import Evaluation
+    from s2s_zoo.tasks.evaluation import Evaluation
 
 
 @click.command("evaluate")

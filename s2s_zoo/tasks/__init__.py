@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
-    from s2s_zoo.tasks.base import Evaluation, Outcome, Task
+    from s2s_zoo.tasks.base import Task
+    from s2s_zoo.tasks.evaluation import Evaluation, Outcome
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
     from s2s_zoo.tasks.text_to_text import TextToText
@@ -23,7 +24,8 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
-        ".base": ("Evaluation", "Outcome", "Task"),
+        ".base": ("Task",),
+        ".evaluation": ("Evaluation", "Outcome"),
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
         ".text_to_text": ("TextToText",),

@@ -14,11 +14,12 @@ from s2s_zoo.data.plan import Batch, Plan
 from s2s_zoo.errors import UserError
 from s2s_zoo.losses.base import Objective, as_tensors
 from s2s_zoo.metrics.bootstrap import Pooled, score_all
-from s2s_zoo.metrics.breakdown import Breakdown, Group
+from s2s_zoo.metrics.breakdown import Breakdown
 from s2s_zoo.metrics.significance import Difference, paired_tests
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import describe_arguments
 from s2s_zoo.search.base import Search
+from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.runner import Runner
 from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.typing import Tensor, Tensors
@@ -73,51 +74,6 @@ class Selection:
 
     usable: Sequence[Any]
     dropped: dict[str, list[str]] = field(default_factory=dict)
-
-
-class Outcome(NamedTuple):
-    """What a model made of an example.
-
-    Example:
-        >>> from s2s_zoo.tasks import Outcome, SpeechToText
-        >>> outcome = Outcome("a.wav", reference="turn it on", output="turn on")
-        >>> round(SpeechToText().measures([outcome])["word_error_rate"].value, 3)
-        0.333
-    """
-
-    name: str
-    reference: Any
-    output: Any
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """How well a model does.
-
-    Attributes:
-        metrics: value by name; the task's own metric first, the loss last.
-        confidence: 95 % interval of a metric by name.
-        examples: how many were evaluated.
-        signature: how the metrics were computed.
-        outputs: of each example.
-        unreadable: why examples could not be read, by name; their output is empty.
-        breakdown: what else there is to say of the outputs, where it was asked for.
-        groups: of examples, by their value in a column; the worst first.
-
-    Example:
-        >>> from s2s_zoo.tasks import Evaluation
-        >>> Evaluation({"exact_match": 0.9}, {}, 100, "exact", outputs=[]).metrics
-        {'exact_match': 0.9}
-    """
-
-    metrics: dict[str, float]
-    confidence: dict[str, tuple[float, float]]
-    examples: int
-    signature: str
-    outputs: list[Outcome]
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    breakdown: Breakdown = field(default_factory=Breakdown)
-    groups: Mapping[str, Group] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

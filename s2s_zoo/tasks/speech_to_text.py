@@ -26,7 +26,8 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.ctc_greedy import CTCGreedy
-from s2s_zoo.tasks.base import Arrays, Outcome, Selection, Task, Unit
+from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
+from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.speech_reader import SpeechReader
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"

@@ -10,7 +10,8 @@ from keras import ops
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.base import Search
-from s2s_zoo.tasks.base import Outcome, Task
+from s2s_zoo.tasks.base import Task
+from s2s_zoo.tasks.evaluation import Outcome
 
 HALVINGS = 2
 Point = tuple[float, ...]

@@ -11,7 +11,8 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.metrics.bootstrap import SAMPLES
 from s2s_zoo.metrics.significance import Difference
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.tasks.base import Evaluation, task_of
+from s2s_zoo.tasks.base import task_of
+from s2s_zoo.tasks.evaluation import Evaluation
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory, find_run
 from s2s_zoo.workflows.sources import AudioRoot, open_data_of, unseen_split

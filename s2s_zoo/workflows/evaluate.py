@@ -6,7 +6,8 @@ from pathlib import Path
 
 from s2s_zoo.errors import writing
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.tasks.base import Evaluation, task_of
+from s2s_zoo.tasks.base import task_of
+from s2s_zoo.tasks.evaluation import Evaluation
 from s2s_zoo.workflows.grouping import measure_groups, rows_by
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import find_run

@@ -7,7 +7,8 @@ from typing import Any
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.metrics.breakdown import Group
-from s2s_zoo.tasks.base import SEED, Evaluation, Task
+from s2s_zoo.tasks.base import SEED, Task
+from s2s_zoo.tasks.evaluation import Evaluation
 
 NO_VALUE = ""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.tasks.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

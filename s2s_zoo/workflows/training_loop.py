@@ -28,7 +28,8 @@ from s2s_zoo.optimizers.loss_scaling import (
 )
 from s2s_zoo.parts import refusing
 from s2s_zoo.plots import plot_training
-from s2s_zoo.tasks.base import Batches, Evaluation
+from s2s_zoo.tasks.base import Batches
+from s2s_zoo.tasks.evaluation import Evaluation
 from s2s_zoo.workflows.events import Events
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.interruption import Interruption, watch_for_interruption

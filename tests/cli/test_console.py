@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from s2s_zoo.cli.console import ConsoleReporter
 
-from s2s_zoo.tasks.base import Evaluation
+from s2s_zoo.tasks.evaluation import Evaluation
 from s2s_zoo.workflows.reporting import StepReport, TrainingOutline
 
 OUTLINE = TrainingOutline(

@@ -25,7 +25,7 @@ from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.metrics.bootstrap import Pooled
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.tokens import TokenSearch
-from s2s_zoo.tasks.base import Outcome
+from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.runner import Result
 from s2s_zoo.vocabulary import END, PAD
 from tests.families.examples import (

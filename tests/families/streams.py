@@ -25,7 +25,7 @@ from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.metrics.bootstrap import Pooled
 from s2s_zoo.search.base import Hypothesis, Search
-from s2s_zoo.tasks.base import Outcome
+from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.runner import Result
 from s2s_zoo.typing import EncoderOutput
 from tests.families.examples import (

@@ -14,7 +14,7 @@ from s2s_zoo.losses.cross_entropy import CrossEntropy
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.tokens import TokenSearch
-from s2s_zoo.tasks.base import Evaluation, Outcome
+from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.vocabulary import END, PAD
 from tests.text_corpus import SMALL

@@ -7,7 +7,7 @@ import pytest
 from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.errors import UserError
-from s2s_zoo.tasks.base import Evaluation, Outcome
+from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.speech_to_text import SpeechToText
 from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.workflows.grouping import measure_groups, rows_by
