@@ -17,7 +17,7 @@ from tests.fuzzing.watch import LOADED, REFUSED
 CASES = 120
 MANY = 20_000
 SHARDS = 20
-STUCK = 120.0
+STUCK = 300.0
 """Seconds without a sign of life after which a worker is ended."""
 
 REPOSITORY = Path(__file__).parents[2]
