@@ -9,50 +9,15 @@ result.
 Above 1 the zoo is faster.
 """
 
-import argparse
-import json
-import os
-
-import numpy as np
-from turns import Contestant, race, serve
+from recognizers import ALPHABET, run
 
 SHAPES = ((11, 1.40), (10, 1.55), (9, 1.75), (7, 2.10))
-ALPHABET = 28
+"""As the demo corpus has them."""
 
 
-def batches():
-    """Batches of four shapes, as the demo corpus has them."""
-    rng = np.random.default_rng(0)
-    for rows, seconds in SHAPES:
-        samples = int(seconds * 16000)
-        tokens = int(seconds * 16)
-        yield {
-            "source": rng.normal(size=(rows, samples)).astype("float32") * 0.1,
-            "source_lengths": rng.integers(samples * 9 // 10, samples, rows, "int32"),
-            "target": rng.integers(0, ALPHABET, (rows, tokens), "int32"),
-            "target_lengths": rng.integers(tokens // 2, tokens, rows, "int32"),
-        }
-
-
-def zoo_step():
-    import keras
-
-    from s2s_zoo import Seq2Seq
-
-    model = Seq2Seq.from_preset("deepspeech2-small")
-    model.compile(optimizer=keras.optimizers.Adam(1e-4))
-
-    def step(batch):
-        names = ("source", "source_lengths")
-        inputs = {k: v for k, v in batch.items() if k in names}
-        target = {k: v for k, v in batch.items() if k not in names}
-        return float(model.train_on_batch(inputs, target, return_dict=True)["loss"])
-
-    return step
-
-
-def pytorch_model(torch):
-    nn = torch.nn
+def make_pytorch(_preset):
+    import torch
+    from torch import nn
 
     class DeepSpeech2(nn.Module):
         def __init__(self):
@@ -94,64 +59,6 @@ def pytorch_model(torch):
     return DeepSpeech2()
 
 
-def pytorch_step():
-    import torch
-
-    model = pytorch_model(torch)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-4)
-
-    def step(batch):
-        tensors = {k: torch.from_numpy(v) for k, v in batch.items()}
-        optimizer.zero_grad()
-        scores, frames = model(tensors["source"], tensors["source_lengths"].long())
-        loss = torch.nn.functional.ctc_loss(
-            scores.transpose(0, 1),
-            tensors["target"].long(),
-            frames,
-            tensors["target_lengths"].long(),
-            blank=ALPHABET,
-            zero_infinity=True,
-        )
-        loss.backward()
-        optimizer.step()
-        return float(loss)
-
-    return step
-
-
-def contestant(name):
-    step = pytorch_step() if name == "pytorch" else zoo_step()
-    data = list(batches())
-    for batch in data * 2:
-        step(batch)
-    serve(lambda i: step(data[i]), {})
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--backends", default="tensorflow,jax,torch")
-    parser.add_argument("--steps", type=int, default=12, help="of each batch shape")
-    parser.add_argument("--contestant", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.contestant:
-        contestant(options.contestant)
-        return
-    names = ["pytorch", *options.backends.split(",")]
-    backends = {name: {"KERAS_BACKEND": name} for name in names[1:]}
-    contestants = {
-        name: Contestant(__file__, ["--contestant", name], **backends.get(name, {}))
-        for name in names
-    }
-    race(contestants, options.steps * len(SHAPES), len(SHAPES))
-    medians = {name: found.median for name, found in contestants.items()}
-    for name in names[1:]:
-        ratio = medians["pytorch"] / medians[name]
-        print(
-            f"{name}: {medians[name]:.3f} s a step, plain PyTorch "
-            f"{medians['pytorch']:.3f} s, ratio {ratio:.2f}"
-        )
-    print(json.dumps({"median_seconds": medians, "cores": os.cpu_count()}))
-
-
 if __name__ == "__main__":
-    main()
+    description = __doc__.splitlines()[0]
+    run(__file__, description, SHAPES, 16, 12, make_pytorch, "deepspeech2-small")
