@@ -125,6 +125,8 @@ class SpeechToText(Task):
             UserError: transcripts hold characters outside the alphabet or no words, or
                 nothing usable is left.
         """
+        if not examples:
+            raise UserError(f"There are no utterances in {where}")
         self._check_alphabet(examples, where)
         dropped: dict[str, list[str]] = {}
         usable = []

@@ -6,7 +6,9 @@ import pytest
 
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.manifests import Utterance
+from s2s_zoo.errors import UserError
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.tasks.speech_to_text import SpeechToText
 
 
 @pytest.mark.parametrize(("speed", "dropped"), [(0.0, 0), ((0.9, 1.0), 0), (0.1, 1)])
@@ -21,3 +23,8 @@ def test_a_transcript_fits_at_the_highest_speed_too(speed, dropped):
     reason = "with fewer frames than its transcript needs"
     assert found.dropped == ({reason: ["tight.wav"]} if dropped else {})
     assert len(found.usable) == 2 - dropped
+
+
+def test_nothing_to_select_from_is_refused():
+    with pytest.raises(UserError, match="There are no utterances in here"):
+        SpeechToText().select(None, [], "here")
