@@ -23,7 +23,7 @@ Audio: TypeAlias = NDArray[np.float32]
 @keras.saving.register_keras_serializable("s2s_zoo")
 @dataclass(frozen=True)
 class AudioAugmentation(PlainPart):
-    """Random changes to a waveform, in the order of the attributes.
+    """Random changes to a waveform, in this order.
 
     Attributes:
         speed: playing speeds, by resampling, so that pitch changes too: a tuple is
@@ -35,6 +35,7 @@ class AudioAugmentation(PlainPart):
         gain_db: gain uniform between the two, in dB.
         noise_db: white Gaussian noise with a level uniform between the two, in dB
             relative to full scale: standard deviation 10^(dB/20).
+        probability: of each change, drawn for each on its own.
 
     Raises:
         ValueError: a speed that is not positive, or a range the wrong way round.
@@ -53,8 +54,10 @@ class AudioAugmentation(PlainPart):
     silence_seconds: float = 0.0
     gain_db: tuple[float, float] | None = None
     noise_db: tuple[float, float] | None = None
+    probability: float = 1.0
 
     def __post_init__(self) -> None:
+        check_range("probability", self.probability, 0, 1)
         if isinstance(self.speed, tuple):
             for ratio in self.speed:
                 check_range("speed", ratio, *SPEEDS)
@@ -86,15 +89,16 @@ class AudioAugmentation(PlainPart):
         """
         if not audio.size:
             return audio
-        audio = self._resample(audio, sample_rate, rng)
-        if self.band_hz is not None:
+        if self._happens(rng):
+            audio = self._resample(audio, sample_rate, rng)
+        if self.band_hz is not None and self._happens(rng):
             audio = _limited(audio, sample_rate, self.band_hz, rng)
-        if self.silence_seconds:
+        if self.silence_seconds and self._happens(rng):
             most = int(self.silence_seconds * sample_rate)
             audio = np.pad(audio, tuple(rng.integers(0, most, 2, endpoint=True)))
-        if self.gain_db is not None:
+        if self.gain_db is not None and self._happens(rng):
             audio = audio * np.float32(10 ** (rng.uniform(*self.gain_db) / 20))
-        if self.noise_db is not None:
+        if self.noise_db is not None and self._happens(rng):
             deviation = np.float32(10 ** (rng.uniform(*self.noise_db) / 20))
             noise = rng.standard_normal(audio.shape, dtype=np.float32)
             audio = audio + deviation * noise
@@ -110,15 +114,19 @@ class AudioAugmentation(PlainPart):
 
     @property
     def _slowest(self) -> float:
-        if isinstance(self.speed, tuple):
-            return min(self.speed, default=1.0)
-        return 1 - self.speed
+        return min(self._speeds)
 
     @property
     def _fastest(self) -> float:
+        return max(self._speeds)
+
+    @property
+    def _speeds(self) -> tuple[float, ...]:
+        """Playing speeds, of which the least and the greatest can happen."""
+        as_it_is = (1.0,) if self.probability < 1 or not self.speed else ()
         if isinstance(self.speed, tuple):
-            return max(self.speed, default=1.0)
-        return 1 + self.speed
+            return (*self.speed, *as_it_is)
+        return 1 - self.speed, 1 + self.speed
 
     def _resample(
         self, audio: Audio, sample_rate: int, rng: np.random.Generator
@@ -130,6 +138,9 @@ class AudioAugmentation(PlainPart):
 
         changed = soxr.resample(audio, sample_rate * ratio, sample_rate)
         return changed[: max(1, math.floor(len(audio) / ratio + ROUNDING))]
+
+    def _happens(self, rng: np.random.Generator) -> bool:
+        return self.probability == 1 or rng.random() < self.probability
 
     def _draw_speed(self, rng: np.random.Generator) -> float:
         if isinstance(self.speed, tuple):

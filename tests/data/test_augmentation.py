@@ -180,3 +180,18 @@ def test_bands_leave_what_lies_inside():
 def test_a_band_the_wrong_way_round_is_refused(band):
     with pytest.raises(ValueError, match="the lower first"):
         AudioAugmentation(band_hz=band)
+
+
+def test_each_change_happens_to_its_share_of_the_utterances():
+    augment = AudioAugmentation(probability=0.25, speed=(0.5,), gain_db=(-20.0, -20.0))
+    rng = np.random.default_rng(0)
+    changed = [augment(np.ones(64, "float32"), 8000, rng) for _ in range(4000)]
+    slow = np.mean([len(audio) == 128 for audio in changed])
+    quiet = np.mean([np.median(audio) < 0.5 for audio in changed])
+    both = np.mean([len(x) == 128 and np.median(x) < 0.5 for x in changed])
+    assert (slow, quiet) == (
+        pytest.approx(0.25, abs=0.03),
+        pytest.approx(0.25, abs=0.03),
+    )
+    assert both == pytest.approx(1 / 16, abs=0.02)
+    assert (augment.longest(1.0), augment.shortest(1.0)) == (2.0, 1.0)

@@ -300,6 +300,7 @@ def test_symbolic_call(layer):
 def test_traced_with_unknown_shapes(layer, tmp_path):
     import tensorflow as tf
 
+    compute(layer, *padded([voiced(100)], 100))
     archive = keras.export.ExportArchive()
     archive.track(layer)
     archive.add_endpoint(
