@@ -91,13 +91,15 @@ def train(
         if request != stored:
             _keep(run, loop.preset, request)
         if request["numerics"]:
-            loop.numerics = FlightRecorder(loop.model, run, reporter, loop.unwritten)
+            loop.update.numerics = FlightRecorder(
+                loop.model, run, reporter, loop.log.unwritten
+            )
         reporter.started(outline)
         try:
             return loop.run_to_end()
         except UserError:
-            if loop.numerics:
-                loop.numerics.finish(loop.state.seconds)
+            if recorder := loop.update.numerics:
+                recorder.finish(loop.state.seconds)
             raise
 
 

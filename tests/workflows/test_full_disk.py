@@ -16,11 +16,12 @@ from s2s_zoo.models.saving import weights_room
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.speech_to_text import SpeechToText
-from s2s_zoo.workflows import events, flight_recorder, training_loop
+from s2s_zoo.workflows import events, flight_recorder, training_log, training_loop
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.train import train
 from s2s_zoo.workflows.unwritten import Unwritten
+from s2s_zoo.workflows.update import Update
 from tests.speech_corpus import TINY, write_corpus
 from tests.tiny import topologies
 
@@ -68,7 +69,7 @@ FULL = {
         (training_loop, "save_checkpoint"): "The checkpoint of step 2",
         (RunDirectory, "add_metrics"): "The metrics up to step 2",
         (Seq2Seq, "save_to_preset"): "The best model, of step ",
-        (training_loop, "plot_training"): "The pictures in ",
+        (training_log, "plot_training"): "The pictures in ",
         (events, "_open"): "Events for TensorBoard",
     },
     "events": {(events, "_scalar"): "Events for TensorBoard"},
@@ -257,13 +258,16 @@ def fails(self, *arguments):
     raise UserError("Out of memory, say")
 
 
-@pytest.mark.parametrize("method", ["__post_init__", "_update"])
+@pytest.mark.parametrize(
+    ("owner", "method"),
+    [(training_loop.TrainingLoop, "__post_init__"), (Update, "_run")],
+)
 def test_a_training_that_fails_at_once_leaves_nothing(
-    corpus, tmp_path, monkeypatch, method
+    corpus, tmp_path, monkeypatch, owner, method
 ):
     empty = tmp_path / "empty"
     empty.mkdir()
-    monkeypatch.setattr(training_loop.TrainingLoop, method, fails)
+    monkeypatch.setattr(owner, method, fails)
     for run in (tmp_path / "run", empty):
         with pytest.raises(UserError, match="say"):
             run_training(corpus, run)
@@ -274,16 +278,16 @@ def test_a_training_that_fails_at_once_leaves_nothing(
 def test_a_training_that_fails_later_leaves_what_can_be_gone_on_from(
     corpus, tmp_path, monkeypatch
 ):
-    update = training_loop.TrainingLoop._update
+    run_step = Update._run
 
-    def fails_later(loop, *batch):
-        return fails(loop) if loop.state.step == 1 else update(loop, *batch)
+    def fails_later(update, step, *batch):
+        return fails(update) if step == 2 else run_step(update, step, *batch)
 
     run = tmp_path / "run"
-    monkeypatch.setattr(training_loop.TrainingLoop, "_update", fails_later)
+    monkeypatch.setattr(Update, "_run", fails_later)
     with pytest.raises(UserError, match="say"):
         run_training(corpus, run, checkpoint_every=1, max_steps=2)
-    monkeypatch.setattr(training_loop.TrainingLoop, "_update", update)
+    monkeypatch.setattr(Update, "_run", run_step)
     result = run_training(corpus, run, resume=True)
     assert result.steps == 2
 

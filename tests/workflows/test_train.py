@@ -18,6 +18,7 @@ from s2s_zoo.workflows import training_loop
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.train import train
+from s2s_zoo.workflows.update import Update
 from tests.speech_corpus import write_corpus
 
 SETTINGS = {
@@ -188,9 +189,7 @@ def test_early_stopping(corpus, tmp_path):
 def test_a_loss_that_is_not_a_number_stops_with_the_names(
     corpus, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(
-        training_loop.TrainingLoop, "_update", lambda *_: {"loss": float("nan")}
-    )
+    monkeypatch.setattr(Update, "_run", lambda *_: {"loss": float("nan")})
     with pytest.raises(UserError, match=r"learning rate.*train_\d+\.wav"):
         run_training(corpus, tmp_path / "run")
 
