@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from s2s_zoo import distribution
 from s2s_zoo.errors import UserError, check_range
@@ -48,6 +48,8 @@ class Recipe:
         precision: dtype policy of the model, or of its parts as
             `s2s_zoo.precision.policies` reads it.
         loss_scaling: partial of the optimizer around it under mixed_float16.
+        class_weight: "balanced" lets the classes of a classifier count alike, however
+            many examples each has.
         checkpoint_every: steps between checkpoints of the training state.
         validate_every: steps between validations, 0 for once an epoch.
         keep_checkpoints: newest training states kept.
@@ -79,6 +81,7 @@ class Recipe:
     loss_scaling: partial[Any] = field(
         default_factory=lambda: partial(AutomaticLossScaleOptimizer)
     )
+    class_weight: Literal["none", "balanced"] = "none"
     checkpoint_every: int = 500
     validate_every: int = 0
     keep_checkpoints: int = 3

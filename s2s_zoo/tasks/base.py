@@ -139,6 +139,19 @@ class Task(abc.ABC):
         del examples
         return self
 
+    def weighed(self, how: str) -> Self:
+        """The task whose objective weighs classes of examples so, "none" for alike.
+
+        Raises:
+            UserError: it has no classes.
+        """
+        if how != "none":
+            raise UserError(
+                f"recipe.class_weight is none where there are no classes, as in "
+                f"{self.name}. Received: {how}"
+            )
+        return self
+
     def assets(self) -> dict[str, bytes]:
         """Files beside the model that the task needs, by name."""
         return self.search.assets()

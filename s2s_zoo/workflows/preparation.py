@@ -50,6 +50,7 @@ def prepare(
     examples = {split: source.read_split(split) for split in SPLITS}
     keras.utils.set_random_seed(preset.recipe.seed)
     task = _fitted(preset.task, examples["train"], run, start, reporter)
+    task = task.weighed(preset.recipe.class_weight)
     preset = replace(preset, task=task)
     model = preset.build()
     selections = {
