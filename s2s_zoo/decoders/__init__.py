@@ -7,6 +7,7 @@ from s2s_zoo.lazy import lazily
 if TYPE_CHECKING:
     from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
     from s2s_zoo.decoders.base import Decoder, TokenDecoder, shifted_right
+    from s2s_zoo.decoders.classifier import ClassifierDecoder
     from s2s_zoo.decoders.convs2s import ConvS2SDecoder
     from s2s_zoo.decoders.ctc import CTCDecoder
     from s2s_zoo.decoders.transformer import TransformerDecoder
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AttentionRNNDecoder",
     "CTCDecoder",
+    "ClassifierDecoder",
     "ConvS2SDecoder",
     "Decoder",
     "DecoderState",
@@ -28,6 +30,7 @@ __getattr__, __dir__ = lazily(
     {
         ".attention_rnn": ("AttentionRNNDecoder",),
         ".base": ("Decoder", "TokenDecoder", "shifted_right"),
+        ".classifier": ("ClassifierDecoder",),
         ".convs2s": ("ConvS2SDecoder",),
         ".ctc": ("CTCDecoder",),
         ".transformer": ("TransformerDecoder",),

@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from s2s_zoo.losses.base import Objective
     from s2s_zoo.losses.cross_entropy import CrossEntropy, smoothed_cross_entropy
     from s2s_zoo.losses.ctc import CTC, ctc_fits, ctc_loss
+    from s2s_zoo.losses.label_cross_entropy import LabelCrossEntropy
 
 __all__ = [
     "CTC",
     "CrossEntropy",
+    "LabelCrossEntropy",
     "Objective",
     "ctc_fits",
     "ctc_loss",
@@ -24,5 +26,6 @@ __getattr__, __dir__ = lazily(
         ".base": ("Objective",),
         ".cross_entropy": ("CrossEntropy", "smoothed_cross_entropy"),
         ".ctc": ("CTC", "ctc_fits", "ctc_loss"),
+        ".label_cross_entropy": ("LabelCrossEntropy",),
     },
 )

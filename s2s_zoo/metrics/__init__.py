@@ -7,6 +7,15 @@ from s2s_zoo.lazy import lazily
 if TYPE_CHECKING:
     from s2s_zoo.metrics.bootstrap import Pooled, Scores, score_all
     from s2s_zoo.metrics.breakdown import Breakdown, Group
+    from s2s_zoo.metrics.classification import (
+        Prediction,
+        calibration_error,
+        confusion_matrix,
+        label_breakdown,
+        label_measures,
+        macro_f1,
+        mcnemar,
+    )
     from s2s_zoo.metrics.error_rates import (
         ErrorCounts,
         align,
@@ -29,14 +38,21 @@ __all__ = [
     "ErrorCounts",
     "Group",
     "Pooled",
+    "Prediction",
     "Scores",
     "align",
     "bootstrap_interval",
+    "calibration_error",
     "character_error_rate",
     "character_errors",
+    "confusion_matrix",
     "count_errors",
     "error_breakdown",
     "error_measures",
+    "label_breakdown",
+    "label_measures",
+    "macro_f1",
+    "mcnemar",
     "paired_bootstrap",
     "paired_tests",
     "rouge_measures",
@@ -53,6 +69,15 @@ __getattr__, __dir__ = lazily(
     {
         ".bootstrap": ("Pooled", "Scores", "score_all"),
         ".breakdown": ("Breakdown", "Group"),
+        ".classification": (
+            "Prediction",
+            "calibration_error",
+            "confusion_matrix",
+            "label_breakdown",
+            "label_measures",
+            "macro_f1",
+            "mcnemar",
+        ),
         ".error_rates": (
             "ErrorCounts",
             "align",

@@ -8,10 +8,12 @@ if TYPE_CHECKING:
     from s2s_zoo.search.base import Hypothesis, Search, Stepping
     from s2s_zoo.search.ctc_beam import CTCBeam
     from s2s_zoo.search.ctc_greedy import CTCGreedy
+    from s2s_zoo.search.labels import BestLabels
     from s2s_zoo.search.result import SearchResult
     from s2s_zoo.search.tokens import TokenSearch
 
 __all__ = [
+    "BestLabels",
     "CTCBeam",
     "CTCGreedy",
     "Hypothesis",
@@ -27,6 +29,7 @@ __getattr__, __dir__ = lazily(
         ".base": ("Hypothesis", "Search", "Stepping"),
         ".ctc_beam": ("CTCBeam",),
         ".ctc_greedy": ("CTCGreedy",),
+        ".labels": ("BestLabels",),
         ".result": ("SearchResult",),
         ".tokens": ("TokenSearch",),
     },

@@ -6,12 +6,14 @@ from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
     from s2s_zoo.tasks.base import Task
+    from s2s_zoo.tasks.classification import Classification
     from s2s_zoo.tasks.evaluation import Evaluation, Outcome
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
     from s2s_zoo.tasks.text_to_text import TextToText
 
 __all__ = [
+    "Classification",
     "Evaluation",
     "Outcome",
     "Result",
@@ -25,6 +27,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         ".base": ("Task",),
+        ".classification": ("Classification",),
         ".evaluation": ("Evaluation", "Outcome"),
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
