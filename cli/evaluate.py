@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 @options.split
 @click.option("--outputs", type=click.Path(dir_okay=False), help="TSV of every output.")
 @click.option(
+    "--plot", type=click.Path(dir_okay=False), help="PNG, such as of what is confused."
+)
+@click.option(
     "--by", metavar="COLUMN", help="Group by a column of the manifest, such as speaker."
 )
 @options.search
@@ -41,6 +44,7 @@ def command(
     audio_root: tuple[str, ...],
     split: str | None,
     outputs: str | None,
+    plot: str | None,
     by: str | None,
     search: str,
     tuned: bool,
@@ -65,6 +69,7 @@ def command(
             data=data,
             split=split,
             outputs=outputs,
+            plot=plot,
             by=by,
             search=search,
             audio_root=audio_root,

@@ -69,6 +69,8 @@ def _tell(results: Sequence[Mapping[str, Any]]) -> None:
             click.echo(f"Error: {result['error']}", err=True)
             continue
         click.echo(f"{result['input']}\t{result['output']}")
+        for found in result.get("labels", []):
+            click.echo(f"\t{found['probability']:7.2%}  {found['label']}")
         for text in result.get("n_best", [])[1:]:
             click.echo(f"\t{text['text']}")
     cut = [result for result in results if result.get("tokens_cut")]

@@ -367,6 +367,11 @@ class Task(abc.ABC):
         """Draw what the model makes of an example with that search, as PNG."""
         self.runner(model, self.search.parse(search)).draw(example, path)
 
+    def draw_evaluation(self, evaluation: Evaluation, path: Path) -> bool:
+        """Draw what an evaluation shows, as PNG; False where there is nothing."""
+        del evaluation, path
+        return False
+
     def serving(self, model: Seq2Seq, examples: Sequence[Any] = ()) -> Serving:
         """The model from raw input to raw output, in one graph.
 

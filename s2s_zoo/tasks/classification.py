@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,7 +19,12 @@ from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.label_cross_entropy import LabelCrossEntropy
 from s2s_zoo.metrics.bootstrap import Pooled
 from s2s_zoo.metrics.breakdown import Breakdown
-from s2s_zoo.metrics.classification import label_breakdown, label_measures, mcnemar
+from s2s_zoo.metrics.classification import (
+    confusion_matrix,
+    label_breakdown,
+    label_measures,
+    mcnemar,
+)
 from s2s_zoo.metrics.significance import Difference
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.base import Search
@@ -173,6 +179,15 @@ class Classification(Task):
         found = super().paired_test(first, second)
         p_value = mcnemar(*map(_is_right, (first, second)))
         return found | {self.metric: replace(found[self.metric], p_value=p_value)}
+
+    def draw_evaluation(self, evaluation: Evaluation, path: Path) -> bool:
+        """Which labels are taken for which."""
+        from s2s_zoo.plots.confusion import plot_confusion
+
+        _, references, outputs = zip(*evaluation.outputs, strict=True)
+        labels = self.fitted_labels
+        plot_confusion(path, labels, confusion_matrix(labels, references, outputs))
+        return True
 
     @abc.abstractmethod
     def as_example(self, raw: Any) -> Labelled:

@@ -4,7 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from s2s_zoo.errors import writing
+from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import task_of
 from s2s_zoo.tasks.evaluation import Evaluation
@@ -20,6 +20,7 @@ def evaluate(
     data: str | None = None,
     split: str | None = None,
     outputs: str | Path | None = None,
+    plot: str | Path | None = None,
     by: str | None = None,
     search: str = "",
     compiled: bool = False,
@@ -36,6 +37,7 @@ def evaluate(
             where it is the lone file that the run was trained on.
         outputs: TSV file for name, reference and output of every example, and what
             the task counts of it.
+        plot: PNG of what the evaluation shows, for tasks that draw it.
         by: column of the manifest whose values group the examples.
         search: changes of the search, such as "beam=8,length_penalty=1".
         compiled: compile searches, `Seq2Seq.compile_search`.
@@ -45,7 +47,7 @@ def evaluate(
         reporter: hears what happens.
 
     Raises:
-        UserError: no such run, corpus, split or column.
+        UserError: no such run, corpus, split or column, or nothing to draw.
     """
     reporter = reporter or Reporter()
     found = find_run(run)
@@ -72,6 +74,10 @@ def evaluate(
         evaluation = replace(evaluation, groups=measure_groups(task, evaluation, rows))
     if outputs is not None:
         _write_outputs(Path(outputs), evaluation)
+    if plot is not None:
+        with writing(Path(plot)):
+            if not task.draw_evaluation(evaluation, Path(plot)):
+                raise UserError(f"--plot: {task.name} draws no evaluation")
     return evaluation
 
 

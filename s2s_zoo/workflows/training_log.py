@@ -95,13 +95,15 @@ class TrainingLog:
                 self.unreadable.add(name)
                 self.reporter.note(f"{name} left out: {reason}")
 
-    def draw(self, model: Seq2Seq, example: Any) -> None:
-        """The curves of the training, and what its model makes of an example."""
+    def draw(self, model: Seq2Seq, example: Any, last: Evaluation | None) -> None:
+        """The curves of the training, its last evaluation, and an example's picture."""
         plots: Path = self.run.plots
         with self.unwritten.noted("pictures", f"The pictures in {plots}"):
             with refusing(str(self.run.metrics)):
                 plot_training(plots / "training.png", self.run.read_metrics())
             self.task.picture(model, example, plots / "example.png")
+            if last:
+                self.task.draw_evaluation(last, plots / "evaluation.png")
 
     def _add(self, row: dict[str, Any]) -> None:
         what = f"The metrics up to step {row['step']}"

@@ -87,7 +87,7 @@ class TrainingLoop:
                     "Make room, then go on from the last checkpoint with --resume"
                 )
             self._try_average()
-        self.log.draw(self.model, self.validation[0])
+        self.log.draw(self.model, self.validation[0], self.last)
         return self._result(interruption.requested)
 
     def _finished(self) -> bool:
