@@ -1,4 +1,4 @@
-"""Training on several devices: the one place that knows how a backend does it.
+"""Training on devices: the one place that knows how a backend does it.
 
 TensorFlow runs a step once per replica under `tf.distribute.MirroredStrategy`; JAX
 runs one step on arrays that are split over the devices, and needs no more than that.
@@ -7,7 +7,7 @@ runs one step on arrays that are split over the devices, and needs no more than 
 import contextlib
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.typing import Tensor
+
+Order: TypeAlias = Literal["channels_last", "channels_first"]
+"""Of the dimensions of images."""
 
 
 @contextlib.contextmanager
@@ -79,6 +82,21 @@ def _names(count: int) -> list[str]:
             f"Take --devices {len(found)} or fewer"
         )
     return found[:count]
+
+
+@functools.cache
+def image_order() -> Order:
+    """The order of dimensions that convolutions of images are computed in here.
+
+    On a GPU, TensorFlow hands float32 to kernels for (B, C, H, W). CPUs convolve
+    (B, H, W, C), and the compilers of JAX and PyTorch choose by themselves.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return "channels_last"
+    import tensorflow as tf
+
+    has_gpu = bool(tf.config.list_logical_devices("GPU"))
+    return "channels_first" if has_gpu else "channels_last"
 
 
 def replicas(model: keras.Model) -> int:

@@ -6,19 +6,23 @@ from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
     from s2s_zoo.encoders.base import Encoder
+    from s2s_zoo.encoders.cnn import CNNEncoder
     from s2s_zoo.encoders.convs2s import ConvS2SEncoder
     from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
     from s2s_zoo.encoders.recurrent import RecurrentEncoder
+    from s2s_zoo.encoders.resnet import ResNetEncoder
     from s2s_zoo.encoders.tdnn import TDNNEncoder
     from s2s_zoo.encoders.transformer import TransformerEncoder
     from s2s_zoo.typing import EncoderOutput
 
 __all__ = [
+    "CNNEncoder",
     "ConvS2SEncoder",
     "DeepSpeech2Encoder",
     "Encoder",
     "EncoderOutput",
     "RecurrentEncoder",
+    "ResNetEncoder",
     "TDNNEncoder",
     "TransformerEncoder",
 ]
@@ -28,9 +32,11 @@ __getattr__, __dir__ = lazily(
     {
         "..typing": ("EncoderOutput",),
         ".base": ("Encoder",),
+        ".cnn": ("CNNEncoder",),
         ".convs2s": ("ConvS2SEncoder",),
         ".deepspeech2": ("DeepSpeech2Encoder",),
         ".recurrent": ("RecurrentEncoder",),
+        ".resnet": ("ResNetEncoder",),
         ".tdnn": ("TDNNEncoder",),
         ".transformer": ("TransformerEncoder",),
     },

@@ -7,6 +7,7 @@ from s2s_zoo.lazy import lazily
 if TYPE_CHECKING:
     from s2s_zoo.features.audio import AudioFeatures
     from s2s_zoo.features.base import Augmentation, Features
+    from s2s_zoo.features.images import ImageFeatures
     from s2s_zoo.features.mel import MFCC, LogMel
     from s2s_zoo.features.spec_augment import SpecAugment
     from s2s_zoo.features.spectrogram import LogSpectrogram
@@ -17,6 +18,7 @@ __all__ = [
     "AudioFeatures",
     "Augmentation",
     "Features",
+    "ImageFeatures",
     "LogMel",
     "LogSpectrogram",
     "SpecAugment",
@@ -28,6 +30,7 @@ __getattr__, __dir__ = lazily(
     {
         ".audio": ("AudioFeatures",),
         ".base": ("Augmentation", "Features"),
+        ".images": ("ImageFeatures",),
         ".mel": ("MFCC", "LogMel"),
         ".spec_augment": ("SpecAugment",),
         ".spectrogram": ("LogSpectrogram",),

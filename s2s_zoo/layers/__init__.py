@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from s2s_zoo.layers.embedding import TokenEmbedding
     from s2s_zoo.layers.frame_convolution import FrameConvolution
     from s2s_zoo.layers.gated_convolution import GatedConvolution, balanced_sum
+    from s2s_zoo.layers.image_convolution import ImageConvolution
     from s2s_zoo.layers.instance_normalization import MaskedInstanceNormalization
     from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
     from s2s_zoo.layers.normalization import (
@@ -43,6 +44,7 @@ __all__ = [
     "FeedForward",
     "FrameConvolution",
     "GatedConvolution",
+    "ImageConvolution",
     "LayerNormalization",
     "LearnedPositions",
     "MaskedBatchNormalization",
@@ -81,6 +83,7 @@ __getattr__, __dir__ = lazily(
         ".embedding": ("TokenEmbedding",),
         ".frame_convolution": ("FrameConvolution",),
         ".gated_convolution": ("GatedConvolution", "balanced_sum"),
+        ".image_convolution": ("ImageConvolution",),
         ".instance_normalization": ("MaskedInstanceNormalization",),
         ".masking": ("apply_mask", "mask_lengths", "sequence_mask"),
         ".normalization": ("LayerNormalization", "MaskedBatchNormalization"),

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from s2s_zoo.tasks.base import Task
     from s2s_zoo.tasks.classification import Classification
     from s2s_zoo.tasks.evaluation import Evaluation, Outcome
+    from s2s_zoo.tasks.image_classification import ImageClassification
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
     from s2s_zoo.tasks.text_to_text import TextToText
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Classification",
     "Evaluation",
+    "ImageClassification",
     "Outcome",
     "Result",
     "Runner",
@@ -29,6 +31,7 @@ __getattr__, __dir__ = lazily(
         ".base": ("Task",),
         ".classification": ("Classification",),
         ".evaluation": ("Evaluation", "Outcome"),
+        ".image_classification": ("ImageClassification",),
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
         ".text_to_text": ("TextToText",),
