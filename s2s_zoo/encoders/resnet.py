@@ -43,8 +43,8 @@ class ResidualBlock(ZooLayer):
 
     Version 1 normalizes after each convolution and adds before the last ReLU (He et
     al., 2015, https://arxiv.org/abs/1512.03385); version 2 normalizes before (He et
-    al., 2016, https://arxiv.org/abs/1603.05027). Two convolutions of 3, or a bottleneck:
-    1, 3 and 1, which give 4 times its width.
+    al., 2016, https://arxiv.org/abs/1603.05027). Two convolutions of 3; or of 1, 3, 1:
+    a bottleneck, which gives 4 times its width.
 
     Args:
         width: channels of the first convolution.
