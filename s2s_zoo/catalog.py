@@ -15,6 +15,7 @@ from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
     scaling_rule,
 )
+from s2s_zoo.optimizers.own_rates import own_rates
 from s2s_zoo.parts import build, refusing, scaled
 from s2s_zoo.precision import policies, uses_float16
 from s2s_zoo.registry import PRESETS
@@ -243,6 +244,7 @@ class Preset(Generic[TaskT]):
         recipe = self.recipe
         with refusing("recipe.optimizer, recipe.schedule"):
             optimizer = recipe.optimizer(learning_rate=recipe.rates(updates))
+        optimizer = own_rates(optimizer, model)
         if recipe.accumulate > 1:
             optimizer = GradientAccumulation(optimizer, recipe.accumulate)
         if uses_float16(recipe.precision):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         SkipBudget,
     )
     from s2s_zoo.optimizers.novograd import NovoGrad
+    from s2s_zoo.optimizers.own_rates import OwnRate, OwnRates
     from s2s_zoo.optimizers.schedules import (
         Constant,
         CosineDecay,
@@ -40,6 +41,8 @@ __all__ = [
     "LossScalingError",
     "NovoGrad",
     "OptimizerWrapper",
+    "OwnRate",
+    "OwnRates",
     "PiecewiseConstantDecay",
     "PolynomialDecay",
     "Schedule",
@@ -62,6 +65,7 @@ __getattr__, __dir__ = lazily(
             "SkipBudget",
         ),
         ".novograd": ("NovoGrad",),
+        ".own_rates": ("OwnRate", "OwnRates"),
         ".schedules": (
             "Constant",
             "CosineDecay",
