@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from s2s_zoo.encoders.cnn import CNNEncoder
     from s2s_zoo.encoders.convs2s import ConvS2SEncoder
     from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
+    from s2s_zoo.encoders.keras_hub import KerasHubEncoder
     from s2s_zoo.encoders.recurrent import RecurrentEncoder
     from s2s_zoo.encoders.resnet import ResNetEncoder
     from s2s_zoo.encoders.tdnn import TDNNEncoder
@@ -21,6 +22,7 @@ __all__ = [
     "DeepSpeech2Encoder",
     "Encoder",
     "EncoderOutput",
+    "KerasHubEncoder",
     "RecurrentEncoder",
     "ResNetEncoder",
     "TDNNEncoder",
@@ -35,6 +37,7 @@ __getattr__, __dir__ = lazily(
         ".cnn": ("CNNEncoder",),
         ".convs2s": ("ConvS2SEncoder",),
         ".deepspeech2": ("DeepSpeech2Encoder",),
+        ".keras_hub": ("KerasHubEncoder",),
         ".recurrent": ("RecurrentEncoder",),
         ".resnet": ("ResNetEncoder",),
         ".tdnn": ("TDNNEncoder",),

@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from s2s_zoo.features.audio import AudioFeatures
     from s2s_zoo.features.base import Augmentation, Features
     from s2s_zoo.features.images import ImageFeatures
+    from s2s_zoo.features.keras_hub import KerasHubAudio
     from s2s_zoo.features.mel import MFCC, LogMel
     from s2s_zoo.features.spec_augment import SpecAugment
     from s2s_zoo.features.spectrogram import LogSpectrogram
+    from s2s_zoo.features.token_ids import TokenIds
     from s2s_zoo.features.tokens import TokenFeatures
 
 __all__ = [
@@ -19,10 +21,12 @@ __all__ = [
     "Augmentation",
     "Features",
     "ImageFeatures",
+    "KerasHubAudio",
     "LogMel",
     "LogSpectrogram",
     "SpecAugment",
     "TokenFeatures",
+    "TokenIds",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -31,9 +35,11 @@ __getattr__, __dir__ = lazily(
         ".audio": ("AudioFeatures",),
         ".base": ("Augmentation", "Features"),
         ".images": ("ImageFeatures",),
+        ".keras_hub": ("KerasHubAudio",),
         ".mel": ("MFCC", "LogMel"),
         ".spec_augment": ("SpecAugment",),
         ".spectrogram": ("LogSpectrogram",),
+        ".token_ids": ("TokenIds",),
         ".tokens": ("TokenFeatures",),
     },
 )
