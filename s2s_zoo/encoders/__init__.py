@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from s2s_zoo.encoders.recurrent import RecurrentEncoder
     from s2s_zoo.encoders.resnet import ResNetEncoder
     from s2s_zoo.encoders.tdnn import TDNNEncoder
+    from s2s_zoo.encoders.text_cnn import TextCNNEncoder
     from s2s_zoo.encoders.transformer import TransformerEncoder
     from s2s_zoo.typing import EncoderOutput
 
@@ -26,6 +27,7 @@ __all__ = [
     "RecurrentEncoder",
     "ResNetEncoder",
     "TDNNEncoder",
+    "TextCNNEncoder",
     "TransformerEncoder",
 ]
 
@@ -41,6 +43,7 @@ __getattr__, __dir__ = lazily(
         ".recurrent": ("RecurrentEncoder",),
         ".resnet": ("ResNetEncoder",),
         ".tdnn": ("TDNNEncoder",),
+        ".text_cnn": ("TextCNNEncoder",),
         ".transformer": ("TransformerEncoder",),
     },
 )

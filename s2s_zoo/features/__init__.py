@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from s2s_zoo.features.audio import AudioFeatures
     from s2s_zoo.features.base import Augmentation, Features
     from s2s_zoo.features.images import ImageFeatures
+    from s2s_zoo.features.clip import ClipFeatures
     from s2s_zoo.features.keras_hub import KerasHubAudio
     from s2s_zoo.features.mel import MFCC, LogMel
     from s2s_zoo.features.spec_augment import SpecAugment
@@ -19,6 +20,7 @@ __all__ = [
     "MFCC",
     "AudioFeatures",
     "Augmentation",
+    "ClipFeatures",
     "Features",
     "ImageFeatures",
     "KerasHubAudio",
@@ -35,6 +37,7 @@ __getattr__, __dir__ = lazily(
         ".audio": ("AudioFeatures",),
         ".base": ("Augmentation", "Features"),
         ".images": ("ImageFeatures",),
+        ".clip": ("ClipFeatures",),
         ".keras_hub": ("KerasHubAudio",),
         ".mel": ("MFCC", "LogMel"),
         ".spec_augment": ("SpecAugment",),

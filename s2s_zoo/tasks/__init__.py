@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING
 from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
+    from s2s_zoo.tasks.audio_classification import AudioClassification
     from s2s_zoo.tasks.base import Task
     from s2s_zoo.tasks.classification import Classification
     from s2s_zoo.tasks.evaluation import Evaluation, Outcome
     from s2s_zoo.tasks.image_classification import ImageClassification
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
+    from s2s_zoo.tasks.text_classification import TextClassification
     from s2s_zoo.tasks.text_to_text import TextToText
 
 __all__ = [
+    "AudioClassification",
     "Classification",
     "Evaluation",
     "ImageClassification",
@@ -22,18 +25,21 @@ __all__ = [
     "Runner",
     "SpeechToText",
     "Task",
+    "TextClassification",
     "TextToText",
 ]
 
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        ".audio_classification": ("AudioClassification",),
         ".base": ("Task",),
         ".classification": ("Classification",),
         ".evaluation": ("Evaluation", "Outcome"),
         ".image_classification": ("ImageClassification",),
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
+        ".text_classification": ("TextClassification",),
         ".text_to_text": ("TextToText",),
     },
 )

@@ -30,6 +30,8 @@ class Corpus(abc.ABC):
         validation_split: the split that chooses the best step.
         test_split: the split that is reported.
         kind: name of the kind of its examples.
+        folder: what it is called below $S2S_ZOO_DATA_DIR, after the prefix of its
+            kind; empty for its name.
         made_locally: `prepare` needs no network and takes seconds, so that reading
             the corpus by name may prepare it unasked.
     """
@@ -43,6 +45,7 @@ class Corpus(abc.ABC):
     validation_split: str = "validation"
     test_split: str = "test"
     kind: str = "utterances"
+    folder: str = ""
     made_locally: bool = False
 
     @abc.abstractmethod

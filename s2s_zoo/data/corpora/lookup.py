@@ -63,7 +63,7 @@ def find_corpus(corpus: Corpus) -> Path:
     """
     places = [corpus.home()]
     if shared := os.environ.get("S2S_ZOO_DATA_DIR"):
-        folder = f"{KINDS.get(corpus.kind).prefix}_{corpus.name}"
+        folder = f"{KINDS.get(corpus.kind).prefix}_{corpus.folder or corpus.name}"
         places = [Path(shared) / folder, Path(shared) / f"{folder}_mini", *places]
     for place in places:
         if corpus.found_in(place):

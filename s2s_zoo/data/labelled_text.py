@@ -1,0 +1,77 @@
+"""Labelled texts to padded batches of token ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.data.labelled import Labelled
+from s2s_zoo.data.padding import pad
+from s2s_zoo.data.plan import Batch, BatchPlan
+from s2s_zoo.data.text_codec import TextCodec
+from s2s_zoo.vocabulary import PAD
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class LabelledTextBatches:
+    """The batches of a set of labelled texts.
+
+    Attributes:
+        examples: what is read.
+        labels: number of the label of each (N,), -1 for none.
+        codec: turns texts into ids.
+        longest: ids of a text at most; longer ones are cut.
+        seed: of the order.
+        buckets: static shapes at most.
+        unreadable: stays empty: texts need no reading.
+    """
+
+    examples: Sequence[Labelled]
+    labels: NDArray[np.int32]
+    codec: TextCodec
+    longest: int
+    seed: int = 0
+    buckets: int = 4
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def tokens(self) -> list[NDArray[np.int32]]:
+        """The ids of every text."""
+        texts = [str(example.source) for example in self.examples]
+        return self.codec.encode(texts, self.longest)
+
+    def plan(self, budget: float, shuffle: bool) -> BatchPlan:
+        """Batches of at most `budget` tokens, padding included."""
+        lengths = [max(1, len(ids)) for ids in self.tokens]
+        ones = np.ones(len(lengths), np.int64)
+        return BatchPlan(lengths, ones, int(budget), self.buckets, self.seed, shuffle)
+
+    def load(self, batch: Batch, epoch: int | None = None) -> tuple[Arrays, Arrays]:
+        """Read a batch; the rows after its last text are empty, of length 0.
+
+        Returns:
+            Source `source` (R, T) int32 padded with `PAD`, its `source_lengths` (R,),
+            and target `target` (R, 1) with `target_lengths`.
+        """
+        bucket = batch.bucket
+        ids = [self.tokens[i] for i in batch.indices]
+        labels = [self.labels[i : i + 1] for i in batch.indices]
+        source, source_lengths = pad(ids, bucket.rows, bucket.size, PAD)
+        target, target_lengths = pad(labels, bucket.rows, 1, -1)
+        return (
+            {"source": source, "source_lengths": source_lengths},
+            {"target": target, "target_lengths": target_lengths},
+        )
+
+    def units(self, inputs: Arrays) -> float:
+        """Tokens in the inputs of a batch."""
+        return float(inputs["source_lengths"].sum())
+
+    def names(self, batch: Batch) -> list[str]:
+        """What messages call the texts of a batch."""
+        return [self.examples[i].name for i in batch.indices]
