@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from s2s_zoo.encoders.convs2s import ConvS2SEncoder
     from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
     from s2s_zoo.encoders.keras_hub import KerasHubEncoder
+    from s2s_zoo.encoders.language_model import LanguageModelEncoder
     from s2s_zoo.encoders.recurrent import RecurrentEncoder
     from s2s_zoo.encoders.resnet import ResNetEncoder
     from s2s_zoo.encoders.tdnn import TDNNEncoder
@@ -24,6 +25,7 @@ __all__ = [
     "Encoder",
     "EncoderOutput",
     "KerasHubEncoder",
+    "LanguageModelEncoder",
     "RecurrentEncoder",
     "ResNetEncoder",
     "TDNNEncoder",
@@ -40,6 +42,7 @@ __getattr__, __dir__ = lazily(
         ".convs2s": ("ConvS2SEncoder",),
         ".deepspeech2": ("DeepSpeech2Encoder",),
         ".keras_hub": ("KerasHubEncoder",),
+        ".language_model": ("LanguageModelEncoder",),
         ".recurrent": ("RecurrentEncoder",),
         ".resnet": ("ResNetEncoder",),
         ".tdnn": ("TDNNEncoder",),

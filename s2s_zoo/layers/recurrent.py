@@ -105,7 +105,11 @@ class Recurrence(ZooLayer):
         return self._outputs(self._run(inputs, real, self._zeros(real), False)[0])
 
     def read(
-        self, inputs: Tensor, mask: Tensor, initial: State | None = None
+        self,
+        inputs: Tensor,
+        mask: Tensor,
+        initial: State | None = None,
+        recurrent_kernel: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """As `call`, from the state `initial` to the state after the last real frame.
 
@@ -116,6 +120,8 @@ class Recurrence(ZooLayer):
             mask: (B, T) bool, True on real frames, right-padded.
             initial: (B, H) float32 each; None for zeros, the only start of a
                 bidirectional layer.
+            recurrent_kernel: (N, H, G·H) in the place of the layer's own, such as one
+                with weights dropped.
 
         Returns:
             Outputs as of `call`, and the final state: (B, H) float32 each, or
@@ -127,9 +133,8 @@ class Recurrence(ZooLayer):
         start = self._zeros(real)
         if initial:
             start = tuple(ops.cast(part, "float32")[None] for part in initial)
-        h, cell_state = self._run(
-            ops.cast(inputs, self.compute_dtype), real, start, True
-        )
+        x = ops.cast(inputs, self.compute_dtype)
+        h, cell_state = self._run(x, real, start, True, recurrent_kernel)
         finals = (final_state(h, real, start[0]), *cell_state)
         joined = tuple(_side_by_side(part) for part in finals)
         return self._outputs(h), joined
@@ -177,7 +182,12 @@ class Recurrence(ZooLayer):
         return (zeros,) * PARTS[self.cell]
 
     def _run(
-        self, inputs: Tensor, real: Tensor, start: State, gives_cell: bool
+        self,
+        inputs: Tensor,
+        real: Tensor,
+        start: State,
+        gives_cell: bool,
+        recurrent: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """(T, N, B, H) hidden states, and the final cell state if asked for."""
         steps = ops.shape(inputs)[1]
@@ -186,7 +196,9 @@ class Recurrence(ZooLayer):
         x = ops.matmul(x, self._cast(self.kernel))
         x = ops.reshape(x, (self._directions, -1, steps, x.shape[-1]))
         x = ops.transpose(x + self._cast(self.bias), (2, 0, 1, 3))
-        recurrent = self._cast(self.recurrent_kernel)
+        if recurrent is None:
+            recurrent = self.recurrent_kernel
+        recurrent = self._cast(recurrent)
         if self.cell == "gru":
             bias = self._cast(self.recurrent_bias)
             return gru_recurrence(x, real, recurrent, bias, *start), ()
