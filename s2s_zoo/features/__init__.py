@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from s2s_zoo.features.base import Augmentation, Features
     from s2s_zoo.features.images import ImageFeatures
     from s2s_zoo.features.clip import ClipFeatures
-    from s2s_zoo.features.keras_hub import KerasHubAudio
     from s2s_zoo.features.dropped_tokens import DroppedTokenFeatures
+    from s2s_zoo.features.keras_hub import KerasHubAudio
     from s2s_zoo.features.mel import MFCC, LogMel
     from s2s_zoo.features.spec_augment import SpecAugment
     from s2s_zoo.features.spectrogram import LogSpectrogram
