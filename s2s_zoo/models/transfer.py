@@ -3,19 +3,61 @@
 import math
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.models.saving import copy_weights
+from s2s_zoo.models.saving import TASK, copy_weights, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
 
 SHOWN = 20
 Shapes = dict[str, tuple[int, ...]]
 
 
-def copy_all_weights(model: Seq2Seq, directory: Path) -> None:
+@dataclass(frozen=True)
+class Transfer:
+    """Which weights of a model came from where.
+
+    Attributes:
+        directory: the preset directory.
+        taken: names of the weights that were taken.
+        skipped: why others were not, by name: those of the model and those of the
+            directory.
+        weights: of the model, in all.
+        share: of the numbers of the model, that were taken.
+    """
+
+    directory: Path
+    taken: tuple[str, ...]
+    skipped: dict[str, str]
+    weights: int
+    share: float
+
+    def __str__(self) -> str:
+        taken = f"{len(self.taken)} of {self.weights} weights"
+        text = f"{taken}, {self.share:.1%} of the numbers, taken from {self.directory}"
+        lines = [f"{name} {why}" for name, why in self.skipped.items()]
+        return text + (f"; not{_listed(lines)}" if lines else "")
+
+    def described(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "directory": str(self.directory),
+            "taken": list(self.taken),
+            "skipped": self.skipped,
+            "share": self.share,
+        }
+
+
+def is_for_another_task(model: Seq2Seq, directory: Path) -> bool:
+    """Whether a preset directory holds a model for another task than this one is."""
+    return bool(read_json(directory / TASK).get("task") != model.task.name)
+
+
+def copy_all_weights(model: Seq2Seq, directory: Path) -> Transfer:
     """Give `model` the weights of a preset directory, all of them.
 
     Raises:
@@ -28,17 +70,15 @@ def copy_all_weights(model: Seq2Seq, directory: Path) -> None:
         partly = f"--init-partly takes the {fitting} of {len(here)} that fit"
         raise UserError(
             f"Weights of {directory} do not fit this model:"
-            f"{_differences(here, there)}\n"
+            f"{_listed(_differences(here, there))}\n"
             f"{partly if fitting else 'None of them fits'}"
         )
     copy_weights(model, directory)
+    return Transfer(directory, tuple(here), {}, len(here), 1.0)
 
 
-def copy_fitting_weights(model: Seq2Seq, directory: Path) -> str:
+def copy_fitting_weights(model: Seq2Seq, directory: Path) -> Transfer:
     """Give `model` those weights of a preset directory that it has in the same shape.
-
-    Returns:
-        What share was taken, and the weights that differ.
 
     Raises:
         UserError: no preset directory, or nothing in it fits.
@@ -46,27 +86,37 @@ def copy_fitting_weights(model: Seq2Seq, directory: Path) -> str:
     donor = Seq2Seq.from_preset(directory, load_weights=True)
     here, there = _shapes(model), _shapes(donor)
     fitting = [name for name, shape in here.items() if there.get(name) == shape]
-    differences = _differences(here, there)
+    skipped = _reasons(here, there)
     if not fitting:
-        raise UserError(f"Nothing of {directory} fits this model:{differences}")
+        told = _listed(_differences(here, there))
+        raise UserError(f"Nothing of {directory} fits this model:{told}")
     weights, given = _weights(model), _weights(donor)
     for name in fitting:
         weights[name].assign(given[name])
     numbers = sum(math.prod(here[name]) for name in fitting)
     share = numbers / sum(map(math.prod, here.values()))
-    taken = f"{len(fitting)} of {len(here)} weights, {share:.1%} of the numbers, taken"
-    return f"{taken} from {directory}" + (differences and f"; not{differences}")
+    return Transfer(directory, tuple(fitting), skipped, len(here), share)
 
 
-def _differences(here: Shapes, there: Shapes) -> str:
+def _differences(here: Shapes, there: Shapes) -> list[str]:
     """A line for each weight of another shape, or that only one of them has."""
+    return [f"{name} {why}" for name, why in _reasons(here, there).items()]
+
+
+def _reasons(here: Shapes, there: Shapes) -> dict[str, str]:
+    """Both shapes of each weight of another shape, or that only one of them has."""
     names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
-    lines = [
-        f"{name} {_shown(here, name)}, there {_shown(there, name)}" for name in names
-    ]
+    return {
+        name: f"{_shown(here, name)}, there {_shown(there, name)}" for name in names
+    }
+
+
+def _listed(lines: list[str]) -> str:
+    """Lines of their own, at most `SHOWN`."""
+    shown = lines
     if len(lines) > SHOWN:
-        lines[SHOWN:] = [f"and {len(lines) - SHOWN} more"]
-    return "".join(f"\n  {line}" for line in lines)
+        shown = [*lines[:SHOWN], f"and {len(lines) - SHOWN} more"]
+    return "".join(f"\n  {line}" for line in shown)
 
 
 def _shown(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:

@@ -139,6 +139,18 @@ class Task(abc.ABC):
         del examples
         return self
 
+    def started_from(
+        self, assets: Mapping[str, bytes], examples: Sequence[Any]
+    ) -> Self:
+        """The task with what a model that training starts from had learned.
+
+        Args:
+            assets: of that model, which may be for another task.
+            examples: to learn what is missing from.
+        """
+        del examples
+        return self.with_assets(assets)
+
     def weighed(self, how: str) -> Self:
         """The task whose objective weighs classes of examples so, "none" for alike.
 

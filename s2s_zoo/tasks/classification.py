@@ -101,6 +101,12 @@ class Classification(Task):
         weights = tuple(total / (classes * count) for count in self.counts)
         return replace(self, objective=replace(self.objective, class_weights=weights))
 
+    def started_from(
+        self, assets: Mapping[str, bytes], examples: Sequence[Labelled]
+    ) -> Self:
+        """As of every task; the labels are those of the examples."""
+        return super().started_from(assets, examples).fit(examples)
+
     def assets(self) -> dict[str, bytes]:
         if not self.labels:
             return super().assets()

@@ -73,6 +73,8 @@ def _fitted(
     assets = own or read_assets((start or run.preset) / ASSETS)
     if start and assets and not own:
         reporter.note(f"{', '.join(sorted(assets))}: taken from {start}")
+    if start and assets and not own:
+        return task.started_from(assets, examples)
     return task.with_assets(assets) if assets else task.fit(examples)
 
 

@@ -118,6 +118,8 @@ class TrainingResult:
         stopped_early: validations no longer improved.
         dropped: how many examples of both splits were left out, by reason.
         numerics: what the flight recorder found, None without it.
+        transfer: which weights were taken from where, by name, and why others were
+            not; None for a training that started from fresh ones, or goes on.
         unwritten: what a full disk, say, has kept from being written, in words.
     """
 
@@ -136,4 +138,5 @@ class TrainingResult:
     stopped_early: bool = False
     dropped: dict[str, int] = field(default_factory=dict)
     numerics: dict[str, Any] | None = None
+    transfer: dict[str, Any] | None = None
     unwritten: list[str] = field(default_factory=list)

@@ -10,7 +10,12 @@ from s2s_zoo.checkpoints import load_latest
 from s2s_zoo.errors import UserError, named_path, writing
 from s2s_zoo.models.assets import write_assets
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.models.transfer import copy_all_weights, copy_fitting_weights
+from s2s_zoo.models.transfer import (
+    Transfer,
+    copy_all_weights,
+    copy_fitting_weights,
+    is_for_another_task,
+)
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.preparation import prepare, updates_of
@@ -43,7 +48,8 @@ def train(
         settings: values by path, such as {"recipe.epochs": 3}.
         resume: go on where the run in `run_dir` stopped, as it was asked for; more
             epochs or steps are a longer training, and what cannot change is refused.
-        init_from: run or preset directory whose weights training starts from.
+        init_from: run or preset directory whose weights training starts from; of a
+            model for another task, those that fit.
         init_partly: take of them what fits, and tell what does not.
         numerics: record where the numbers lie: `numerics.jsonl`, a picture, a verdict;
             a resumed training goes on with it.
@@ -87,7 +93,8 @@ def train(
             outline = _restore(loop, outline, request["data"], reporter)
             _tell_length(loop, before.recipe, reporter)
         if start is not None and not outline.resumed_at:
-            _start_from(start, loop.model, request["init_partly"], reporter)
+            partly = request["init_partly"]
+            loop.transfer = _start_from(start, loop.model, partly, reporter).described()
         if request != stored:
             _keep(run, loop.preset, request)
         if request["numerics"]:
@@ -207,11 +214,14 @@ def _rates_text(recipe: Recipe, old: float, new: float) -> str:
     )
 
 
-def _start_from(start: Path, model: Seq2Seq, partly: bool, reporter: Reporter) -> None:
-    if partly:
-        reporter.note(copy_fitting_weights(model, start))
-    else:
-        copy_all_weights(model, start)
+def _start_from(
+    start: Path, model: Seq2Seq, partly: bool, reporter: Reporter
+) -> Transfer:
+    if not partly and not is_for_another_task(model, start):
+        return copy_all_weights(model, start)
+    found = copy_fitting_weights(model, start)
+    reporter.note(str(found))
+    return found
 
 
 def _preset_directory(path: str | None) -> Path | None:

@@ -42,6 +42,7 @@ class TrainingLoop:
         state: where the training stands.
         reporter: hears what happens.
         dropped: how many examples were left out before, by reason.
+        transfer: which weights training started with, as `Transfer.described` tells.
         last: the newest validation.
         update: what a step does.
         log: what is said of it.
@@ -57,6 +58,7 @@ class TrainingLoop:
     state: TrainingState
     reporter: Reporter
     dropped: dict[str, int] = field(default_factory=dict)
+    transfer: dict[str, Any] | None = None
     last: Evaluation | None = field(default=None, init=False)
     watch: Stopwatch = field(default_factory=Stopwatch, init=False)
     update: Update = field(init=False)
@@ -233,6 +235,7 @@ class TrainingLoop:
             stopped_early=self.stopped_early,
             dropped=self._all_dropped(),
             numerics=numerics.finish(state.seconds) if numerics else None,
+            transfer=self.transfer,
             unwritten=list(self.log.unwritten),
         )
 

@@ -118,8 +118,14 @@ def test_fitting_weights_arrive_and_the_others_are_told(tmp_path):
     there, here = recognizer(), recognizer(task__alphabet="ab")
     draw_weights(there)
     before = keras.ops.convert_to_numpy(here.decoder.weights[0])
-    told = copy_fitting_weights(here, saved(there, tmp_path / "there"))
-    count = len(here.weights)
+    found = copy_fitting_weights(here, saved(there, tmp_path / "there"))
+    count, told = len(here.weights), str(found)
+    assert set(found.taken) | set(found.skipped) == {
+        f"{part}/{weight.path.split('/', 2)[2]}"
+        for part in ("encoder", "decoder")
+        for weight in getattr(here, part).weights
+    }
+    assert len(found.skipped) == 2
     assert told.startswith(f"{count - 2} of {count} weights, ")
     assert "; not\n  decoder/dense/kernel (4, 3), there (4, 29)\n" in told
     pairs = zip(there.encoder.get_weights(), here.encoder.get_weights(), strict=True)
