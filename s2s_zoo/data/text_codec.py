@@ -12,7 +12,7 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.hub import keras_hub, load, tokenizer_assets, tokenizer_from_assets
 from s2s_zoo.vocabulary import END
 
-MODEL = "joint.model"
+MODEL = "tokens.model"
 
 
 class TextCodec(Protocol):
