@@ -7,9 +7,9 @@ from s2s_zoo.lazy import lazily
 if TYPE_CHECKING:
     from s2s_zoo.features.audio import AudioFeatures
     from s2s_zoo.features.base import Augmentation, Features
-    from s2s_zoo.features.images import ImageFeatures
     from s2s_zoo.features.clip import ClipFeatures
     from s2s_zoo.features.dropped_tokens import DroppedTokenFeatures
+    from s2s_zoo.features.images import ImageFeatures
     from s2s_zoo.features.keras_hub import KerasHubAudio
     from s2s_zoo.features.mel import MFCC, LogMel
     from s2s_zoo.features.spec_augment import SpecAugment
