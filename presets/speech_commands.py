@@ -5,6 +5,7 @@ The recipes are those of resnet_commands and jasper_commands, on one device.
 
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import keras
 
@@ -21,7 +22,8 @@ from s2s_zoo.tasks.audio_classification import AudioClassification
 
 L2, JASPER_L2 = 1e-4, 1e-3
 
-MEL = partial(LogMel, num_features=128, window_seconds=0.025, stride_seconds=0.008)
+MEL: Any = partial(LogMel, window_seconds=0.025)
+MEL_128: Any = partial(MEL, num_features=128, stride_seconds=0.008)
 
 speech_commands_resnet50 = register_preset(
     Preset(
@@ -33,7 +35,7 @@ speech_commands_resnet50 = register_preset(
         task=AudioClassification(
             augmentation=AudioAugmentation(speed=0.2, noise_db=(-90.0, -46.0))
         ),
-        features=partial(ClipFeatures, frontend=MEL, image=True),
+        features=partial(ClipFeatures, frontend=MEL_128, image=True),
         encoder=partial(
             ResNetEncoder,
             blocks=(3, 4, 6, 3),
@@ -70,7 +72,7 @@ speech_commands_jasper = register_preset(
         paper="https://arxiv.org/abs/1904.03288",
         expect="Speech Commands, 12 of v1: 96.2 % (OpenSeq2Seq, 8 GPUs, 200 epochs)",
         parameters=207_337_484,
-        features=partial(ClipFeatures, frontend=MEL),
+        features=partial(ClipFeatures, frontend=MEL_128),
         encoder=partial(
             TDNNEncoder,
             kinds=("conv1d",) * 10,
@@ -111,10 +113,7 @@ speech_commands_small = register_preset(
         paper="https://arxiv.org/abs/2004.08531",
         expect="the demo's synthesized commands in two minutes of two cores",
         parameters=96_908,
-        features=partial(
-            ClipFeatures,
-            frontend=partial(LogMel, num_features=40, window_seconds=0.025),
-        ),
+        features=partial(ClipFeatures, frontend=partial(MEL, num_features=40)),
         encoder=partial(
             TDNNEncoder,
             kinds=("conv1d", "separable", "separable", "conv1d"),

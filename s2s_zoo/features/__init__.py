@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from s2s_zoo.features.clip import ClipFeatures
     from s2s_zoo.features.dropped_tokens import DroppedTokenFeatures
     from s2s_zoo.features.images import ImageFeatures
-    from s2s_zoo.features.keras_hub import KerasHubAudio
+    from s2s_zoo.features.keras_hub import KerasHubAudio, KerasHubImages
     from s2s_zoo.features.mel import MFCC, LogMel
     from s2s_zoo.features.spec_augment import SpecAugment
     from s2s_zoo.features.spectrogram import LogSpectrogram
@@ -26,6 +26,7 @@ __all__ = [
     "Features",
     "ImageFeatures",
     "KerasHubAudio",
+    "KerasHubImages",
     "LogMel",
     "LogSpectrogram",
     "SpecAugment",
@@ -40,7 +41,7 @@ __getattr__, __dir__ = lazily(
         ".base": ("Augmentation", "Features"),
         ".images": ("ImageFeatures",),
         ".clip": ("ClipFeatures",),
-        ".keras_hub": ("KerasHubAudio",),
+        ".keras_hub": ("KerasHubAudio", "KerasHubImages"),
         ".dropped_tokens": ("DroppedTokenFeatures",),
         ".mel": ("MFCC", "LogMel"),
         ".spec_augment": ("SpecAugment",),

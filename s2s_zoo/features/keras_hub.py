@@ -1,5 +1,6 @@
-"""What keras-hub's converters make of audio, in the graph of the model."""
+"""What keras-hub's converters make of audio and images, in the graph of the model."""
 
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import keras
@@ -93,3 +94,76 @@ class KerasHubAudio(Features):
     def feature_shape(self, source_shape: Shape) -> Shape:
         frames = self._samples // self._sizes["sequence_stride"]
         return (source_shape[0], frames, self._filters.shape[1])
+
+
+@keras.saving.register_keras_serializable("s2s_zoo")
+class KerasHubImages(Features):
+    """Bytes (B, 1, H, W, C) as the converter of a keras-hub preset prepares images.
+
+    The size of the images is that of the task; the converter scales and moves their
+    values, and would resize them.
+
+    Args:
+        size: H and W.
+        converter: name of a keras-hub preset, a local preset directory, or the
+            description `{"name": …, "config": …}` that it becomes.
+        channels: C.
+
+    Raises:
+        ValueError: no converter of images.
+        UserError: no such preset, or keras-hub is not installed.
+
+    Example:
+        >>> from s2s_zoo.features import KerasHubImages
+        >>> resnet = {"name": "keras_hub>ResNetImageConverter"}
+        >>> features = KerasHubImages((8, 8), resnet | {"config": {"scale": 0.5}})
+        >>> features.converter["config"]
+        {'scale': 0.5}
+    """
+
+    def __init__(
+        self,
+        size: Sequence[int],
+        converter: str | dict[str, Any],
+        channels: int = 3,
+        **kwargs: Unpack[LayerKwargs],
+    ) -> None:
+        super().__init__(**kwargs)
+        if isinstance(converter, str):
+            kind = keras_hub().layers.ImageConverter
+            converter = describe(load(kind, converter, "image converter"))
+        self.size = size
+        self.channels = channels
+        self.converter = dict(converter)
+
+    def build(self, *_: Shape) -> None:
+        made = make(keras_hub().layers.ImageConverter, self.converter, "float32")
+        self._resizing = made.resizing if made.image_size else None
+        self._size = tuple(made.image_size or self.size)
+        self._scale = 1.0 if made.scale is None else made.scale
+        self._offset = 0.0 if made.offset is None else made.offset
+        self.built = True
+
+    @property
+    def source_shape(self) -> Shape:
+        return (None, None, *self.size, self.channels)
+
+    def call(
+        self, source: Tensor, lengths: Tensor, training: bool | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(B, H', W', C) float32 of `source` (B, 1, H, W, C), and the mask (B, 1)."""
+        mask = sequence_mask(lengths, 1)
+        x = ops.cast(source[:, 0], "float32")
+        if self._resizing is not None:
+            x = self._resizing(x)
+        scale, offset = (
+            ops.convert_to_tensor(value, "float32")
+            for value in (self._scale, self._offset)
+        )
+        return ops.where(mask[:, :, None, None], x * scale + offset, 0.0), mask
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        return lengths
+
+    def feature_shape(self, source_shape: Shape) -> Shape:
+        return (source_shape[0], *self._size, self.channels)

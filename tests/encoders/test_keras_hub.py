@@ -9,7 +9,7 @@ from keras import ops
 
 from s2s_zoo.encoders.keras_hub import KerasHubEncoder
 from s2s_zoo.errors import UserError
-from s2s_zoo.features.keras_hub import KerasHubAudio
+from s2s_zoo.features.keras_hub import KerasHubAudio, KerasHubImages
 from s2s_zoo.hub import tokenizer_assets, tokenizer_from_assets
 
 try:
@@ -44,6 +44,10 @@ CONVERTER = {
     "name": "keras_hub>WhisperAudioConverter",
     "config": {"max_audio_length": 1},
 }
+PIXELS = {
+    "name": "keras_hub>ResNetImageConverter",
+    "config": {"image_size": [12, 12], "scale": [0.1, 0.2, 0.3], "offset": [1, 2, 3]},
+}
 EXAMPLES = {
     KerasHubEncoder: {
         "backbone": DESCRIBED,
@@ -52,6 +56,7 @@ EXAMPLES = {
         "learning_rate_factor": 0.5,
     },
     KerasHubAudio: {"converter": CONVERTER},
+    KerasHubImages: {"size": (8, 6), "converter": PIXELS, "channels": 1},
 }
 LENGTHS = np.array([7, 3, 0])
 
@@ -152,6 +157,17 @@ def test_audio_is_prepared_as_by_the_converter():
     found, mask = KerasHubAudio(CONVERTER)(audio, lengths)
     np.testing.assert_allclose(ops.convert_to_numpy(found), wanted, atol=2e-4)
     assert ops.convert_to_numpy(mask).sum(1).tolist() == [57, 57]
+
+
+def test_images_are_prepared_as_by_the_converter():
+    source = np.random.default_rng(0).integers(0, 256, (2, 1, 16, 20, 3), np.uint8)
+    converter = hub.layers.ResNetImageConverter(**PIXELS["config"])
+    wanted = ops.convert_to_numpy(converter(source[:, 0].astype("float32")))
+    features = KerasHubImages((16, 20), PIXELS)
+    found, mask = features(source, np.array([1, 0], "int32"))
+    np.testing.assert_allclose(ops.convert_to_numpy(found)[0], wanted[0], rtol=1e-5)
+    assert tuple(found.shape) == features.feature_shape((2, 1, 16, 20, 3))
+    assert ops.convert_to_numpy(mask).tolist() == [[True], [False]]
 
 
 def test_lowest_layers_can_stay_as_they_are():
