@@ -127,6 +127,14 @@ def counting(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(bar, completed=done, total=total)
 
 
+@contextmanager
+def advancing(what: str, total: int) -> Iterator[Callable[[float], None]]:
+    """A progress bar that vanishes at the end; yields what hears of each advance."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task(what, total=total)
+        yield lambda done: progress.advance(bar, done)
+
+
 def _smooth(old: float, new: float) -> float:
     return new if old != old else SMOOTHING * old + (1 - SMOOTHING) * new
 

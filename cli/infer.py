@@ -48,14 +48,18 @@ def command(
     inputs = list(paths[1:] if first_is_run else paths)
     if listing:
         inputs += _read_lines(listing)
-    results = infer(
-        run=run,
-        inputs=inputs,
-        output=output,
-        search=search,
-        compiled=compiled,
-        plot=plot,
-    )
+    from .console import advancing
+
+    with advancing("inferring", len(inputs)) as progress:
+        results = infer(
+            run=run,
+            inputs=inputs,
+            output=output,
+            search=search,
+            compiled=compiled,
+            plot=plot,
+            progress=progress,
+        )
     if as_json:
         options.print_json({"outputs": results})
     else:

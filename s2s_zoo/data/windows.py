@@ -44,15 +44,19 @@ class Windows:
         """Samples in a window; only the last is shorter."""
         return self.frames * self.hop
 
+    @property
+    def step(self) -> int:
+        """Samples from the beginning of a window to that of the next."""
+        return (self.frames - 2 * self.context) * self.hop
+
     def cut(self, blocks: Iterable[NDArray[np.float32]]) -> Iterator[Window]:
         """The windows of a stream of blocks (S,)."""
-        step = (self.frames - 2 * self.context) * self.hop
         held, is_first = np.zeros(0, np.float32), True
         for block in blocks:
             held = np.concatenate([held, block])
             while len(held) > self.samples:
                 yield Window(held[: self.samples], is_first, False)
-                held, is_first = held[step:], False
+                held, is_first = held[self.step :], False
         yield Window(held, is_first, True)
 
     def kept(self, window: Window, frames: int) -> slice:

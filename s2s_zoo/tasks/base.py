@@ -20,7 +20,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import describe_arguments
 from s2s_zoo.search.base import Search
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
-from s2s_zoo.tasks.runner import Runner
+from s2s_zoo.tasks.runner import Progress, Runner, unheard
 from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.typing import Tensor, Tensors
 
@@ -344,14 +344,20 @@ class Task(abc.ABC):
         return paired_tests(one, other, seed=SEED)
 
     def infer(
-        self, model: Seq2Seq, inputs: Sequence[Any], search: str = ""
+        self,
+        model: Seq2Seq,
+        inputs: Sequence[Any],
+        search: str = "",
+        progress: Progress = unheard,
     ) -> list[dict[str, Any]]:
         """Outputs of raw inputs in their order, with all there is to say about each.
 
         An input that cannot be read has an `error` in the place of its output.
         """
         runner = self.runner(model, self.search.parse(search))
-        results = zip(inputs, runner.run(inputs), strict=True)
+        results = zip(
+            inputs, replace(runner, progress=progress).run(inputs), strict=True
+        )
         return [{"input": str(item), **result.described()} for item, result in results]
 
     def generate(

@@ -79,6 +79,7 @@ class LabelReader(Runner):
             batch = self.padded([sources[i] for i in rows])
             found = self.read(batch, self.model.predict_on_batch(batch))
             results.update(zip(rows, found, strict=True))
+            self.progress(len(rows))
         return [results[i] for i in range(len(inputs))]
 
     def padded(self, sources: Sequence[NDArray[Any]]) -> Arrays:

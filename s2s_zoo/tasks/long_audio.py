@@ -59,18 +59,27 @@ class LongAudio:
         hop = features.stride_samples * stride
         return Windows(hop, max(frames, 4 * context, 1), context)
 
-    def output(self, stream: Stream) -> Tensors:
-        """`ctc_logits` (1, T, V+1) and `mask` (1, T) of a waveform as of one row."""
-        parts = list(self._parts(stream))
+    def output(
+        self, stream: Stream, hear: Callable[[int], None] = lambda _: None
+    ) -> Tensors:
+        """`ctc_logits` (1, T, V+1) and `mask` (1, T) of a waveform as of one row.
+
+        Args:
+            stream: the waveform.
+            hear: is told how many samples have been read so far.
+        """
+        parts = list(self._parts(stream, hear))
         logits = np.concatenate(parts)[None]
         return {"ctc_logits": logits, "mask": np.ones(logits.shape[:2], bool)}
 
-    def _parts(self, stream: Stream) -> Iterator[NDArray[np.float32]]:
+    def _parts(
+        self, stream: Stream, hear: Callable[[int], None]
+    ) -> Iterator[NDArray[np.float32]]:
         """The logits (T, V+1) of each window that are kept."""
         statistics = self.features.measure(self._raw(stream))
         windows = self.windows.cut(stream())
         seconds = self.windows.samples / self.features.sample_rate
-        rows, size = 0, max(1, int(BATCH_SECONDS / seconds))
+        seen, rows, size = 0, 0, max(1, int(BATCH_SECONDS / seconds))
         while group := list(islice(windows, size)):
             rows = rows or len(group)
             inputs = self._inputs(group, rows, statistics)
@@ -79,6 +88,8 @@ class LongAudio:
             lengths = ops.convert_to_numpy(output["mask"]).sum(axis=1)
             for window, row, length in zip(group, logits, lengths, strict=False):
                 yield row[self.windows.kept(window, length)].copy()
+            seen += len(group) * self.windows.step
+            hear(seen)
 
     def _inputs(
         self, group: list[Window], rows: int, statistics: NDArray[Any] | None

@@ -1,7 +1,7 @@
 """What puts a model to use: raw inputs in, raw outputs out."""
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.typing import Tensors
 
 Arrays = dict[str, NDArray[Any]]
+Progress = Callable[[float], None]
+"""Told how many inputs more are done, and of a long one which share."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Result:
         return {"output": self.output, **self.details}
 
 
+def unheard(done: float) -> None:
+    """A progress that nobody hears of."""
+    del done
+
+
 @dataclass(frozen=True)
 class Runner(abc.ABC):
     """A model with a way to search.
@@ -52,6 +59,7 @@ class Runner(abc.ABC):
     Attributes:
         model: trained.
         search: how outputs are found.
+        progress: hears how far `run` is.
 
     Example:
         >>> from s2s_zoo import Seq2Seq
@@ -65,6 +73,7 @@ class Runner(abc.ABC):
 
     model: Seq2Seq
     search: Search
+    progress: Progress = field(default=unheard, kw_only=True, repr=False, compare=False)
 
     def read(self, inputs: Arrays, scored: Tensors) -> list[Result]:
         """The results of a batch, one a row.

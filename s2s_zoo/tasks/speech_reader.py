@@ -85,8 +85,8 @@ class SpeechReader(Runner):
         results = {}
         for i, item in enumerate(inputs):
             try:
-                if stream := self._long(item):
-                    results[i] = self._run_long(stream)
+                if long := self._long(item):
+                    results[i] = self._run_long(*long)
                 else:
                     sources[i] = self.source(item)
             except UserError as error:
@@ -96,6 +96,7 @@ class SpeechReader(Runner):
             rows = order[start : start + BATCH]
             found = self._run_batch([sources[i] for i in rows])
             results.update(zip(rows, found, strict=False))
+            self.progress(len(rows))
         return [results[i] for i in range(len(inputs))]
 
     @cached_property
@@ -107,8 +108,8 @@ class SpeechReader(Runner):
             return None
         return LongAudio(self.model, features, self.task.max_seconds)
 
-    def _long(self, item: Any) -> Stream | None:
-        """A waveform from its beginning, None where it is no longer than a window.
+    def _long(self, item: Any) -> tuple[Stream, int] | None:
+        """A waveform and its samples, None where it is no longer than a window.
 
         Raises:
             UserError: the file cannot be read.
@@ -117,16 +118,28 @@ class SpeechReader(Runner):
             return None
         longest, rate = self.long_audio.windows.samples, self.task.sample_rate
         if isinstance(item, (str, Path)):
-            is_audio = ".npz#" not in str(item)
-            is_long = is_audio and probe_audio(item).seconds * rate > longest
-            return partial(stream_audio, item, rate) if is_long else None
+            if ".npz#" in str(item):
+                return None
+            samples = int(probe_audio(item).seconds * rate)
+            long = partial(stream_audio, item, rate), samples
+            return long if samples > longest else None
         waveform = np.asarray(item, np.float32)
         is_long = waveform.ndim == 1 and len(waveform) > longest
-        return (lambda: [waveform]) if is_long else None
+        return (lambda: [waveform], len(waveform)) if is_long else None
 
-    def _run_long(self, stream: Stream) -> Result:
+    def _run_long(self, stream: Stream, samples: int) -> Result:
         assert self.long_audio is not None
-        return self.result(self.hypotheses(self.long_audio.output(stream))[0])
+        done = 0.0
+
+        def hear(seen: int) -> None:
+            nonlocal done
+            share = min(seen / samples, 1.0)
+            self.progress(share - done)
+            done = share
+
+        output = self.long_audio.output(stream, hear)
+        hear(samples)
+        return self.result(self.hypotheses(output)[0])
 
     def source(self, item: Any) -> Source:
         """The waveform of a file, or what was given as it is.
@@ -174,9 +187,10 @@ class SpeechReader(Runner):
 
     def _beginning(self, item: Any) -> Source:
         """The waveform of a file, or what fits a window."""
-        stream = self._long(item)
-        if stream is None or self.long_audio is None:
+        long = self._long(item)
+        if long is None or self.long_audio is None:
             return self.source(item)
+        stream, _ = long
         return next(self.long_audio.windows.cut(stream())).samples
 
     def serving(self, examples: Sequence[Utterance]) -> Serving:

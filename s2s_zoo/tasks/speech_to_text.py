@@ -28,6 +28,7 @@ from s2s_zoo.search.base import Search
 from s2s_zoo.search.ctc_greedy import CTCGreedy
 from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Outcome
+from s2s_zoo.tasks.runner import Progress, unheard
 from s2s_zoo.tasks.speech_reader import SpeechReader
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"
@@ -238,11 +239,15 @@ class SpeechToText(Task):
         return f"{search.signature}|{MEASURED}"
 
     def infer(
-        self, model: Seq2Seq, inputs: Sequence[Any], search: str = ""
+        self,
+        model: Seq2Seq,
+        inputs: Sequence[Any],
+        search: str = "",
+        progress: Progress = unheard,
     ) -> list[dict[str, Any]]:
         """As of every task; blank lines of a list of files are no inputs."""
         named = [item for item in inputs if str(item).strip()]
-        return super().infer(model, named, search)
+        return super().infer(model, named, search, progress)
 
 
 TASKS.register(SpeechToText.name, SpeechToText, __file__)

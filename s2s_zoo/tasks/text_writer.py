@@ -98,6 +98,7 @@ class TextWriter(Runner):
             texts = self._batch([sources[i] for i in chosen])
             for i, text in zip(chosen, texts, strict=False):
                 found[i] = text
+            self.progress(len(chosen))
         return found
 
     def encode(self, lines: Sequence[str]) -> tuple[list[NDArray[np.int32]], list[int]]:

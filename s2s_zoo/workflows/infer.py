@@ -7,6 +7,7 @@ from typing import Any
 from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import task_of
+from s2s_zoo.tasks.runner import Progress, unheard
 from s2s_zoo.workflows.run_directory import find_run
 
 
@@ -18,6 +19,7 @@ def infer(
     search: str = "",
     compiled: bool = False,
     plot: str | Path | None = None,
+    progress: Progress = unheard,
 ) -> list[dict[str, Any]]:
     """Outputs of raw inputs, in their order.
 
@@ -28,6 +30,7 @@ def infer(
         search: changes of the search, such as "beam=8,n_best=4".
         compiled: compile searches, `Seq2Seq.compile_search`.
         plot: PNG of what the model makes of the first input that can be read.
+        progress: hears how many inputs more are done.
 
     Returns:
         For each input its `input` and `output`, with what the task says besides, or
@@ -42,7 +45,7 @@ def infer(
     if compiled:
         model.compile_search()
     task = task_of(model)
-    results = task.infer(model, inputs, search)
+    results = task.infer(model, inputs, search, progress)
     read = [result["input"] for result in results if "error" not in result]
     if plot is not None and read:
         with writing(Path(plot)):

@@ -169,3 +169,12 @@ def test_ten_times_the_audio_takes_less_than_its_own_size_of_memory(tmp_path):
     short, long = map(int, done.stdout.split()[-2:])
     waveform = 1200 * RATE * 4 // 2**20
     assert long - short < waveform
+
+
+def test_progress_adds_up_to_the_inputs(monkeypatch):
+    monkeypatch.setattr("s2s_zoo.tasks.long_audio.BATCH_SECONDS", 6.0)
+    reader, told = runner(built(PRESETS.get("quartznet_5x3").scaled())), []
+    replace(reader, progress=told.append).run([audio(10.0), audio(0.7, seed=1)])
+    assert len(told) > 3
+    assert all(share >= 0 for share in told)
+    assert sum(told) == pytest.approx(2)
