@@ -143,6 +143,7 @@ class CNNEncoder(Encoder):
             shape = _shape_after(row, shape)
             if str(i) in self.norms:
                 self.norms[str(i)].build(shape)
+        self.places = memory_shape(shape)[1]
 
     def call(
         self, inputs: Tensor, mask: Tensor, training: bool | None = None
@@ -167,6 +168,9 @@ class CNNEncoder(Encoder):
         for row in self.rows:
             input_shape = _shape_after(row, input_shape)
         return memory_shape(input_shape)
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        return lengths * self.places
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:

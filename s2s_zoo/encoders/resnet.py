@@ -321,6 +321,7 @@ class ResNetEncoder(Encoder):
             shape = block.compute_output_shape(shape)
         if self.version == 2:
             self.norm.build(shape)
+        self.places = memory_shape(shape)[1]
 
     def call(
         self, inputs: Tensor, mask: Tensor, training: bool | None = None
@@ -353,6 +354,9 @@ class ResNetEncoder(Encoder):
         for block in self.residual_blocks:
             shape = block.compute_output_shape(shape)
         return memory_shape(shape)
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        return lengths * self.places
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:

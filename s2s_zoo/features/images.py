@@ -39,7 +39,7 @@ class ImageFeatures(Features):
     def __init__(
         self,
         size: Sequence[int],
-        channels: int = 3,
+        channels: int,
         mean: Sequence[float] = (0.5,),
         deviation: Sequence[float] = (0.25,),
         **kwargs: Unpack[LayerKwargs],

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
         label_breakdown,
         label_measures,
         macro_f1,
-        mcnemar,
     )
     from s2s_zoo.metrics.error_rates import (
         ErrorCounts,
@@ -52,7 +51,6 @@ __all__ = [
     "label_breakdown",
     "label_measures",
     "macro_f1",
-    "mcnemar",
     "paired_bootstrap",
     "paired_tests",
     "rouge_measures",
@@ -76,7 +74,6 @@ __getattr__, __dir__ = lazily(
             "label_breakdown",
             "label_measures",
             "macro_f1",
-            "mcnemar",
         ),
         ".error_rates": (
             "ErrorCounts",

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +16,8 @@ BINS = 15
 TOP = 5
 MAX_CLASSES = 100
 """Of a mean over classes with an interval, which counts each class of each example."""
+TOLD = 40
+"""Classes that lines are about."""
 CONFUSIONS = 10
 """That are told, the most frequent ones."""
 
@@ -180,34 +182,6 @@ def label_breakdown(references: Sequence[str], outputs: Sequence[str]) -> Breakd
     return Breakdown(summary, _lines(summary), {ERRORS: errors})
 
 
-def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
-    """Whether two classifiers are right equally often on the same examples.
-
-    The exact two-sided p value of a fair coin for the examples that one of them alone
-    gets right (McNemar, 1947; Dietterich, 1998, section 3.1).
-
-    Args:
-        first: whether one is right, of each example.
-        second: whether the other is, in the same order.
-
-    Raises:
-        ValueError: not as many of both.
-
-    Example:
-        >>> from s2s_zoo.metrics import mcnemar
-        >>> mcnemar([True] * 6 + [False], [False] * 6 + [False])
-        0.03125
-    """
-    check_pairs(first, second)
-    pairs = [bool(one) for one, two in zip(first, second, strict=True) if one != two]
-    count, fewer = len(pairs), min(sum(pairs), len(pairs) - sum(pairs))
-    ways = term = 1
-    for i in range(fewer):
-        term = term * (count - i) // (i + 1)
-        ways += term
-    return min(1.0, 2 * ways / 2**count)
-
-
 def _labels(references: Sequence[str], outputs: Sequence[str]) -> list[str]:
     return sorted({str(label) for label in (*references, *outputs) if label})
 
@@ -230,10 +204,17 @@ def _scores(
     }
 
 
+def _told(classes: Mapping[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
+    """The classes that are told of in lines: those with the worst F1 of many."""
+    if len(classes) <= TOLD:
+        return list(classes.items())
+    return sorted(classes.items(), key=lambda item: item[1]["f1"])[:TOLD]
+
+
 def _lines(summary: dict[str, Any]) -> list[str]:
     names = ("precision", "recall", "f1")
     rows = [["label", "precision", "recall", "F1", "examples"]]
-    for label, scores in summary["classes"].items():
+    for label, scores in _told(summary["classes"]):
         told = [f"{scores[name]:.4f}" for name in names]
         rows.append([label, *told, str(scores["examples"])])
     rows.append(["mean", *(f"{summary['macro'][name]:.4f}" for name in names), ""])

@@ -23,9 +23,7 @@ from s2s_zoo.metrics.classification import (
     confusion_matrix,
     label_breakdown,
     label_measures,
-    mcnemar,
 )
-from s2s_zoo.metrics.significance import Difference
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.labels import BestLabels
@@ -178,14 +176,6 @@ class Classification(Task):
         _, references, outputs = zip(*outcomes, strict=True)
         return label_breakdown(references, outputs)
 
-    def paired_test(
-        self, first: Evaluation, second: Evaluation
-    ) -> dict[str, Difference]:
-        """As of every task; the p value of the accuracy is McNemar's exact one."""
-        found = super().paired_test(first, second)
-        p_value = mcnemar(*map(_is_right, (first, second)))
-        return found | {self.metric: replace(found[self.metric], p_value=p_value)}
-
     def draw_evaluation(self, evaluation: Evaluation, path: Path) -> bool:
         """Which labels are taken for which."""
         from s2s_zoo.plots.confusion import plot_confusion
@@ -198,10 +188,6 @@ class Classification(Task):
     @abc.abstractmethod
     def as_example(self, raw: Any) -> Labelled:
         """A raw input as an example without a label."""
-
-
-def _is_right(evaluation: Evaluation) -> list[bool]:
-    return [found.reference == found.output for found in evaluation.outputs]
 
 
 def _read_labels(content: bytes) -> tuple[tuple[str, ...], tuple[int, ...]]:

@@ -123,9 +123,9 @@ class ImageLabelReader(LabelReader):
         reader = self.task.reader
         return reader.centred(reader.read(item))[None]
 
-    def noise(self) -> list[NDArray[Any]]:
+    def noise(self) -> list[Pixels]:
         inputs = self.task.random_batch(SAMPLES)[0][0]
-        return list(inputs["source"])
+        return [source[0] for source in inputs["source"]]
 
     def image(self, source: NDArray[Any]) -> NDArray[Any]:
         pixels = source[0]

@@ -46,8 +46,8 @@ class LabelReader(Runner):
         """
 
     @abc.abstractmethod
-    def noise(self) -> list[NDArray[Any]]:
-        """Sources of different lengths, where there are no examples."""
+    def noise(self) -> list[Any]:
+        """Raw inputs of different lengths, where there are no examples."""
 
     def result(self, hypotheses: list[Hypothesis]) -> Result:
         if not hypotheses:
@@ -82,6 +82,10 @@ class LabelReader(Runner):
             self.progress(len(rows))
         return [results[i] for i in range(len(inputs))]
 
+    def batch(self, inputs: Sequence[Any]) -> Arrays:
+        """Raw inputs as the inputs of a batch."""
+        return self.padded([self.source(item) for item in inputs])
+
     def padded(self, sources: Sequence[NDArray[Any]]) -> Arrays:
         """Sources as the inputs of a batch."""
         source, lengths = pad(sources, len(sources), max(map(len, sources)), 0)
@@ -91,8 +95,7 @@ class LabelReader(Runner):
         """The probabilities of the likeliest labels, and what there is to see."""
         from s2s_zoo.plots.labels import plot_labels
 
-        source = self.source(example.source)
-        batch = self.padded([source])
+        batch = self.batch([example.source])
         (result,) = self.read(batch, self.model.predict_on_batch(batch))
         ranked = result.details.get("labels", [])
         plot_labels(
@@ -101,7 +104,7 @@ class LabelReader(Runner):
             probabilities=[found["probability"] for found in ranked],
             reference=example.label,
             name=example.name,
-            image=self.image(source),
+            image=self.image(batch["source"][0]),
         )
 
     def image(self, source: NDArray[Any]) -> NDArray[Any] | None:
@@ -111,20 +114,20 @@ class LabelReader(Runner):
 
     def serving(self, examples: Sequence[Labelled]) -> Serving:
         """Sources to the likeliest label and the probabilities of all."""
-        found = [self.source(example.source) for example in examples[:SAMPLES]]
-        samples = found if len(found) == SAMPLES else self.noise()
-        shape = (None, None, *samples[0].shape[1:])
+        samples = [example.source for example in examples[:SAMPLES]]
+        samples = samples if len(samples) == SAMPLES else self.noise()
+        first = self.source(samples[0])
         labels = self.task.fitted_labels
         return Serving(
             model=self.model,
             inputs={
-                "source": Input(shape, str(samples[0].dtype)),
+                "source": Input((None, None, *first.shape[1:]), str(first.dtype)),
                 "source_lengths": Input((None,), "int32"),
             },
             signatures={"serve": self._serve},
             pieces=tuple(label.encode() for label in labels),
-            samples=list(samples),
-            batch=self.padded,
+            samples=samples,
+            batch=self.batch,
             description={"task": self.task.name, "labels": list(labels)},
         )
 

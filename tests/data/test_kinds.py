@@ -48,17 +48,17 @@ class LabelReport(Report):
 
 @dataclass(frozen=True)
 class LabelledFiles(Kind[list[Labelled]]):
-    """A CSV with the columns label,path."""
+    """A CSV with the columns pet,path."""
 
     name: ClassVar[str] = "labelled"
     prefix: ClassVar[str] = "img"
     preset: ClassVar[str] = "throw_away"
-    accepted: ClassVar[str] = "a CSV with the columns label,path"
+    accepted: ClassVar[str] = "a CSV with the columns pet,path"
 
     labels: tuple[str, ...] = ("cat", "dog")
 
     def match(self, files: Sequence[Path]) -> Match:
-        found = any(head_of(file).startswith(b"label,path\n") for file in files)
+        found = any(head_of(file).startswith(b"pet,path\n") for file in files)
         return Match.CONTENT if found else Match.NONE
 
     def part(self, directory: Path, stem: str) -> Part[list[Labelled]] | None:
@@ -125,7 +125,7 @@ def labelled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def write(path: Path, *labels: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = (f"{label},{i}.png\n" for i, label in enumerate(labels))
-    path.write_text("label,path\n" + "".join(rows))
+    path.write_text("pet,path\n" + "".join(rows))
     return path
 
 
