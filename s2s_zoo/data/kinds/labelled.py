@@ -19,6 +19,7 @@ from s2s_zoo.data.check_labelled import LabelReport, check_labelled
 from s2s_zoo.data.kinds.base import HELD_OUT_SHARE, Kind, Match, Progress
 from s2s_zoo.data.labelled import (
     ARRAYS,
+    LABELS,
     PATHS,
     TABLES,
     TEXTS,
@@ -85,7 +86,8 @@ class LabelledKind(Kind[list[Labelled]]):
             return False
         columns = column_names(lines[0])
         if file.suffix == ".jsonl":
-            columns = [name for name in (*self.sources, "label") if name in lines[0]]
+            known = (*self.sources, *LABELS)
+            columns = [name for name in known if f'"{name}"' in lines[0]]
         if labelled_columns(columns, self.sources) is None:
             return False
         first = "".join(lines[:2]).lower()
