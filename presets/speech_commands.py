@@ -24,6 +24,7 @@ L2, JASPER_L2 = 1e-4, 1e-3
 
 MEL: Any = partial(LogMel, window_seconds=0.025)
 MEL_128: Any = partial(MEL, num_features=128, stride_seconds=0.008)
+MEL_40: Any = partial(MEL, num_features=40)
 
 speech_commands_resnet50 = register_preset(
     Preset(
@@ -113,7 +114,7 @@ speech_commands_small = register_preset(
         paper="https://arxiv.org/abs/2004.08531",
         expect="the demo's synthesized commands in two minutes of two cores",
         parameters=96_908,
-        features=partial(ClipFeatures, frontend=partial(MEL, num_features=40)),
+        features=partial(ClipFeatures, frontend=MEL_40),
         encoder=partial(
             TDNNEncoder,
             kinds=("conv1d", "separable", "separable", "conv1d"),
