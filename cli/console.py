@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -107,9 +107,9 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
         if evaluation.outputs:
             self._show_output(*evaluation.outputs[step % len(evaluation.outputs)][1:])
 
-    def _show_output(self, reference: str, output: str) -> None:
+    def _show_output(self, reference: Any, output: Any) -> None:
         for label, shown in (("right", reference), ("output", output)):
-            line = f"   {label:<6} {shown[:SHOWN_CHARACTERS]}"
+            line = f"   {label:<6} {str(shown)[:SHOWN_CHARACTERS]}"
             self.console.print(line, style="dim", highlight=False, markup=False)
 
     def judged(self, lines: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """A look at the start of a file, to tell what it holds."""
 
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -33,3 +34,12 @@ def holds_keys(file: Path, keys: Iterable[str]) -> bool:
     """Whether the start of a file of JSON has all these keys."""
     head = head_of(file)
     return all(f'"{key}"'.encode() in head for key in keys)
+
+
+def first_text(file: Path) -> str:
+    """The first line of a file, plain or .gz, that is not blank; stripped."""
+    head = head_of(file)
+    if file.suffix == ".gz":
+        head = zlib.decompressobj(wbits=31).decompress(head)
+    lines = head.decode("utf-8-sig", errors="replace").splitlines()
+    return next((line.strip() for line in lines if line.strip()), "")

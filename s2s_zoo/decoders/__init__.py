@@ -5,21 +5,25 @@ from typing import TYPE_CHECKING
 from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
+    from s2s_zoo.decoders.adaptive_softmax import AdaptiveSoftmax
     from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
     from s2s_zoo.decoders.base import Decoder, TokenDecoder, shifted_right
     from s2s_zoo.decoders.classifier import ClassifierDecoder
     from s2s_zoo.decoders.convs2s import ConvS2SDecoder
     from s2s_zoo.decoders.ctc import CTCDecoder
+    from s2s_zoo.decoders.next_token import NextTokenDecoder
     from s2s_zoo.decoders.transformer import TransformerDecoder
     from s2s_zoo.typing import DecoderState
 
 __all__ = [
+    "AdaptiveSoftmax",
     "AttentionRNNDecoder",
     "CTCDecoder",
     "ClassifierDecoder",
     "ConvS2SDecoder",
     "Decoder",
     "DecoderState",
+    "NextTokenDecoder",
     "TokenDecoder",
     "TransformerDecoder",
     "shifted_right",
@@ -28,11 +32,13 @@ __all__ = [
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        ".adaptive_softmax": ("AdaptiveSoftmax",),
         ".attention_rnn": ("AttentionRNNDecoder",),
         ".base": ("Decoder", "TokenDecoder", "shifted_right"),
         ".classifier": ("ClassifierDecoder",),
         ".convs2s": ("ConvS2SDecoder",),
         ".ctc": ("CTCDecoder",),
+        ".next_token": ("NextTokenDecoder",),
         ".transformer": ("TransformerDecoder",),
         "..typing": ("DecoderState",),
     },

@@ -1,10 +1,11 @@
 """The contract of decoders."""
 
 import abc
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from keras import ops
 
+from s2s_zoo.features.base import Features
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
@@ -47,9 +48,13 @@ class Decoder(ZooLayer, abc.ABC):
 
         Returns:
             Tensors by name: `logits` (B, U, V) float32 of tokens or (B, C) of classes,
-            `ctc_logits` (B, T, V+1) float32, `frames` (B, U, D), `stop` (B, U), … No
-            name is `mask`, which the model adds.
+            `log_probabilities` (B, U) float32 of the targets, `ctc_logits` (B, T, V+1)
+            float32, `frames` (B, U, D), `stop` (B, U), … No name is `mask`, which the
+            model adds.
         """
+
+    def follow(self, features: Features, encoder: Any) -> None:
+        """The parts before it, for one that reads on through them; before `build`."""
 
     def share(self, embedding: TokenEmbedding) -> None:
         """Use the table of the source; before `build`."""

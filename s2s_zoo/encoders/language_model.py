@@ -6,7 +6,6 @@ dropped once for a window, and drops weights of the recurrent products too.
 """
 
 from functools import partial
-from itertools import pairwise
 from typing import Any, Unpack
 
 import keras
@@ -15,7 +14,7 @@ from keras import ops
 from s2s_zoo.encoders.base import Encoder
 from s2s_zoo.errors import check_range
 from s2s_zoo.layers.base import MAX_LAYERS
-from s2s_zoo.layers.carry import MAX_STREAMS, Carry
+from s2s_zoo.layers.carry import MAX_STREAMS, Carry, packed_state, unpacked_state
 from s2s_zoo.layers.masking import apply_mask
 from s2s_zoo.layers.recurrent import Recurrence, State
 from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
@@ -152,7 +151,9 @@ class LanguageModelEncoder(Encoder):
         goes_on = bool(self.streams) and fresh is not None
         if goes_on and state is None:
             state = self.carry(fresh, training=training)
-        starts = [None] * len(self.units) if state is None else self._unpacked(state)
+        starts = (
+            self._unpacked(state) if state is not None else [None] * len(self.units)
+        )
         x, states = ops.cast(inputs, self.compute_dtype), []
         for layer, start in enumerate(starts):
             x, after = self._read(layer, x, mask, start, training)
@@ -217,13 +218,9 @@ class LanguageModelEncoder(Encoder):
 
     def _unpacked(self, state: Tensor) -> list[State]:
         """The states of each layer of `state` (B, S)."""
-        found, place = [], 0
-        for units in self.units:
-            ends = (place, place + units, place + 2 * units)
-            hidden, cell = (state[:, a:b] for a, b in pairwise(ends))
-            found.append((hidden, cell))
-            place = ends[-1]
-        return found
+        widths = [units for units in self.units for _ in range(2)]
+        parts = unpacked_state(state, widths)
+        return list(zip(parts[::2], parts[1::2], strict=True))
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
@@ -231,11 +228,6 @@ class LanguageModelEncoder(Encoder):
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return (*input_shape[:-1], self.units[-1])
-
-
-def packed_state(states: tuple[State, ...]) -> Tensor:
-    """(B, S) of the hidden and the cell states (B, H) of each layer."""
-    return ops.concatenate([part for state in states for part in state], axis=-1)
 
 
 def mean_square(x: Tensor, mask: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from s2s_zoo.layers.attention import CrossAttention, SelfAttention
     from s2s_zoo.layers.attention_recurrence import AttentionRecurrence
     from s2s_zoo.layers.base import ZooLayer
-    from s2s_zoo.layers.carry import Carry
+    from s2s_zoo.layers.carry import Carry, packed_state, unpacked_state
     from s2s_zoo.layers.content_attention import ContentAttention
     from s2s_zoo.layers.convolution import (
         RowConvolution,
@@ -64,9 +64,11 @@ __all__ = [
     "clipped_relu",
     "depthwise_convolution",
     "mask_lengths",
+    "packed_state",
     "sequence_mask",
     "sinusoids",
     "strided_lengths",
+    "unpacked_state",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -76,7 +78,7 @@ __getattr__, __dir__ = lazily(
         ".attention": ("CrossAttention", "SelfAttention"),
         ".attention_recurrence": ("AttentionRecurrence",),
         ".base": ("ZooLayer",),
-        ".carry": ("Carry",),
+        ".carry": ("Carry", "packed_state", "unpacked_state"),
         ".content_attention": ("ContentAttention",),
         ".convolution": ("RowConvolution", "SpectrogramConvolution", "strided_lengths"),
         ".depthwise": ("depthwise_convolution",),

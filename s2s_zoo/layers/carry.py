@@ -1,5 +1,6 @@
 """State that a training hands on from one batch to the next."""
 
+from collections.abc import Sequence
 from typing import Any, Unpack
 
 import keras
@@ -75,3 +76,27 @@ class Carry(ZooLayer):
 
     def load_own_variables(self, store: Any) -> None:
         """Nothing, likewise."""
+
+
+def packed_state(states: Any) -> Tensor:
+    """(B, S) float32 of the tensors (B, H) of a nest, side by side.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import packed_state, unpacked_state
+        >>> state = packed_state(((ops.zeros((2, 3)), ops.ones((2, 4))),))
+        >>> parts = unpacked_state(state, (3, 4))
+        >>> ops.shape(state), [ops.shape(part) for part in parts]
+        ((2, 7), [(2, 3), (2, 4)])
+    """
+    parts = [ops.cast(part, "float32") for part in keras.tree.flatten(states)]
+    return ops.concatenate(parts, axis=-1)
+
+
+def unpacked_state(state: Tensor, widths: Sequence[int]) -> list[Tensor]:
+    """The parts (B, H) of `state` (B, S), whose `widths` add up to S."""
+    parts, place = [], 0
+    for width in widths:
+        parts.append(state[:, place : place + width])
+        place += width
+    return parts

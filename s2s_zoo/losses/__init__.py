@@ -9,11 +9,13 @@ if TYPE_CHECKING:
     from s2s_zoo.losses.cross_entropy import CrossEntropy, smoothed_cross_entropy
     from s2s_zoo.losses.ctc import CTC, ctc_fits, ctc_loss
     from s2s_zoo.losses.label_cross_entropy import LabelCrossEntropy
+    from s2s_zoo.losses.log_likelihood import LogLikelihood
 
 __all__ = [
     "CTC",
     "CrossEntropy",
     "LabelCrossEntropy",
+    "LogLikelihood",
     "Objective",
     "ctc_fits",
     "ctc_loss",
@@ -27,5 +29,6 @@ __getattr__, __dir__ = lazily(
         ".cross_entropy": ("CrossEntropy", "smoothed_cross_entropy"),
         ".ctc": ("CTC", "ctc_fits", "ctc_loss"),
         ".label_cross_entropy": ("LabelCrossEntropy",),
+        ".log_likelihood": ("LogLikelihood",),
     },
 )

@@ -139,6 +139,7 @@ class Seq2Seq(keras.Model):
         source = self.features.source_shape
         self.features.build(source, source[:1])
         self._share_embedding()
+        self.decoder.follow(self.features, self.encoder)
         shape = self.features.feature_shape(source)
         self.encoder.build(shape)
         encoded = self.encoder.compute_output_shape(shape)

@@ -6,6 +6,7 @@ from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
     from s2s_zoo.optimizers.accumulation import GradientAccumulation
+    from s2s_zoo.optimizers.averaged_sgd import NonMonotonicASGD
     from s2s_zoo.optimizers.averages import averaged
     from s2s_zoo.optimizers.larc import LARC, adam_larc, momentum_larc
     from s2s_zoo.optimizers.lazy_adam import LazyAdam
@@ -39,6 +40,7 @@ __all__ = [
     "InverseSquareRoot",
     "LazyAdam",
     "LossScalingError",
+    "NonMonotonicASGD",
     "NovoGrad",
     "OptimizerWrapper",
     "OwnRate",
@@ -56,6 +58,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         ".accumulation": ("GradientAccumulation",),
+        ".averaged_sgd": ("NonMonotonicASGD",),
         ".averages": ("averaged",),
         ".larc": ("LARC", "adam_larc", "momentum_larc"),
         ".lazy_adam": ("LazyAdam",),

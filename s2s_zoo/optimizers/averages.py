@@ -25,8 +25,7 @@ def averaged(optimizer: Any, variables: Sequence[keras.Variable]) -> Iterator[No
         >>> float(w[0])
         8.0
     """
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
+    optimizer = innermost(optimizer)
     if not getattr(optimizer, "use_ema", False):
         yield
         return
@@ -39,3 +38,21 @@ def averaged(optimizer: Any, variables: Sequence[keras.Variable]) -> Iterator[No
     finally:
         for variable, value in zip(variables, kept, strict=True):
             variable.assign(value)
+
+
+def tell_validation(optimizer: Any, value: float) -> None:
+    """Tell an optimizer that asks for it of a validation, lower values being better.
+
+    It does so by having a method `validated`, such as
+    `s2s_zoo.optimizers.NonMonotonicASGD`.
+    """
+    heard = getattr(innermost(optimizer), "validated", None)
+    if heard is not None:
+        heard(value)
+
+
+def innermost(optimizer: Any) -> Any:
+    """The optimizer in all that are around it."""
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer

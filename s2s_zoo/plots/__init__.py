@@ -11,6 +11,7 @@ from s2s_zoo.plots.figure import (
     save_figure,
     tidy,
 )
+from s2s_zoo.plots.probabilities import plot_probabilities
 from s2s_zoo.plots.training import plot_training
 from s2s_zoo.plots.utterance import plot_utterance
 
@@ -22,6 +23,7 @@ __all__ = [
     "PALE",
     "new_figure",
     "plot_alignment",
+    "plot_probabilities",
     "plot_training",
     "plot_utterance",
     "save_figure",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from s2s_zoo.tasks.classification import Classification
     from s2s_zoo.tasks.evaluation import Evaluation, Outcome
     from s2s_zoo.tasks.image_classification import ImageClassification
+    from s2s_zoo.tasks.language_modeling import LanguageModeling
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
     from s2s_zoo.tasks.text_classification import TextClassification
@@ -20,6 +21,7 @@ __all__ = [
     "Classification",
     "Evaluation",
     "ImageClassification",
+    "LanguageModeling",
     "Outcome",
     "Result",
     "Runner",
@@ -37,6 +39,7 @@ __getattr__, __dir__ = lazily(
         ".classification": ("Classification",),
         ".evaluation": ("Evaluation", "Outcome"),
         ".image_classification": ("ImageClassification",),
+        ".language_modeling": ("LanguageModeling",),
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
         ".text_classification": ("TextClassification",),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from keras import ops
@@ -19,9 +19,6 @@ from s2s_zoo.tasks.runner import Arrays, Result, Runner
 from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.tasks.text_serving import text_serving
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
-
-if TYPE_CHECKING:
-    from s2s_zoo.tasks.text_to_text import TextToText
 
 BLOCK = 8
 END_PIECE = SPECIAL_PIECES[END]
@@ -44,6 +41,25 @@ class Written(NamedTuple):
 NOTHING = Written("", 0.0, True)
 
 
+class Writing(Protocol):
+    """What a task that writes texts says of them.
+
+    Attributes:
+        name: registered name.
+        evaluation_budget: tokens of a batch.
+    """
+
+    name: ClassVar[str]
+    evaluation_budget: ClassVar[float]
+
+    @property
+    def cut(self) -> int:
+        """Most tokens of a source, its end included; 0 for any number."""
+
+    def assets(self) -> dict[str, bytes]:
+        """Files beside the model that the task needs, by name."""
+
+
 @dataclass(frozen=True)
 class TextWriter(Runner):
     """A model that writes texts, with its tokenizers.
@@ -54,7 +70,7 @@ class TextWriter(Runner):
     """
 
     search: TokenSearch
-    task: "TextToText"
+    task: Writing
     tokenizers: TokenizerPair
 
     @property

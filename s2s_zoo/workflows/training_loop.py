@@ -156,6 +156,8 @@ class TrainingLoop:
         self.reporter.evaluating(len(self.validation))
         with averaged(self.model.optimizer, self.model.trainable_variables):
             best = self._measure()
+        assert self.last is not None
+        self.update.heed(self.last)
         self._tell_validation(best)
 
     def _tell_validation(self, best: bool) -> None:

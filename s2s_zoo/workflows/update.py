@@ -13,11 +13,13 @@ from s2s_zoo.data.plan import Batch
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
+from s2s_zoo.optimizers.averages import tell_validation
 from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
     LossScalingError,
 )
 from s2s_zoo.tasks.base import Batches
+from s2s_zoo.tasks.evaluation import Evaluation
 from s2s_zoo.workflows.flight_recorder import FlightRecorder
 
 NAMES = 8
@@ -82,6 +84,11 @@ class Update:
         loss = float(self._run(step, inputs, target)["loss"])
         self._check(step, loss, batch)
         return loss
+
+    def heed(self, validation: Evaluation) -> None:
+        """Let the optimizer know of a validation, if it goes by them."""
+        value, task = validation.metrics[self.preset.task.metric], self.preset.task
+        tell_validation(self.model.optimizer, -value if task.higher_is_better else value)
 
     def _announce(self, inputs: Any, target: Any, last: bool) -> None:
         """Tell what accumulates gradients about the batch; epochs end groups."""

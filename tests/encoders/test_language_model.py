@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.encoders.language_model import LanguageModelEncoder, packed_state
+from s2s_zoo.encoders.language_model import LanguageModelEncoder
+from s2s_zoo.layers.carry import packed_state
 from tests.pytorch_reference import import_torch, recurrent_module
 
 EXAMPLES = {
