@@ -88,7 +88,9 @@ class Update:
     def heed(self, validation: Evaluation) -> None:
         """Let the optimizer know of a validation, if it goes by them."""
         value, task = validation.metrics[self.preset.task.metric], self.preset.task
-        tell_validation(self.model.optimizer, -value if task.higher_is_better else value)
+        tell_validation(
+            self.model.optimizer, -value if task.higher_is_better else value
+        )
 
     def _announce(self, inputs: Any, target: Any, last: bool) -> None:
         """Tell what accumulates gradients about the batch; epochs end groups."""
