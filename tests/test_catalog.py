@@ -28,6 +28,8 @@ CHANGED = {
     "task.augmentation.band_hz": (200.0, 3400.0),
     "task.augmentation.gain_db": (-6.0, 6.0),
     "task.augmentation.speed": 0.1,
+    "task.augmentation.probability": 0.5,
+    "recipe.class_weight": "balanced",
 }
 
 
