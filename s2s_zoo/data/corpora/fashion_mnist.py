@@ -44,7 +44,7 @@ class FashionMnist(Corpus):
     name: str = "fashion_mnist"
     summary: str = "Clothes: 60,000 grey images of 28 x 28 to train on, 10 classes"
     licence: str = "MIT"
-    languages: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ("zxx",)
     splits: tuple[str, ...] = ("train", "validation", "test")
     kind: str = "labelled_images"
 

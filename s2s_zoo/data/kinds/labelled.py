@@ -34,7 +34,7 @@ from s2s_zoo.data.labelled import (
 from s2s_zoo.data.peek import head_of
 from s2s_zoo.data.rows import column_names
 from s2s_zoo.data.source import Part, Source
-from s2s_zoo.errors import UserError
+from s2s_zoo.errors import UserError, named_path
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class LabelledKind(Kind[list[Labelled]]):
 
     def open(self, data: str) -> Source[list[Labelled]]:
         """As of every kind; an .npz file may hold several splits."""
-        path = Path(data).expanduser()
+        path = named_path(data)
         if not (self.has_arrays and path.suffix == ARRAYS and path.is_file()):
             return super().open(data)
         found = read_arrays(path)
