@@ -76,6 +76,17 @@ def nmt_rnn_small():
     return 2 * V * 512 + recurrent_encoder(512, 512, 2, 2) + decoder + 1536 * V
 
 
+def language_model(words, width, units, tied, bias=True):
+    total, size = words * width, width
+    for layer in units:
+        total += lstm(size, layer)
+        size = layer
+    return total + (0 if tied else size * words) + (words if bias else 0)
+
+
+PTB_WORDS = 10_002
+
+
 @pytest.mark.parametrize(
     ("name", "derived", "published"),
     [
@@ -88,6 +99,24 @@ def nmt_rnn_small():
         ("gnmt_tied", gnmt_tied(), None),
         ("nmt_rnn_small", nmt_rnn_small(), None),
         ("convs2s", convs2s(), None),
+        ("lstm_lm_ptb", language_model(PTB_WORDS, 650, (650, 650), False), 19.8e6),
+        ("lstm_lm_ptb_small", language_model(PTB_WORDS, 200, (200, 200), False), None),
+        ("lstm_lm_small", language_model(8000, 256, (256, 256), True), None),
+        (
+            "lstm_lm_wikitext2",
+            language_model(33_280, 256, (896, 896, 256), True),
+            None,
+        ),
+        (
+            "lstm_lm_wikitext103",
+            language_model(267_737, 400, (1024, 1024, 400), True, bias=False) + 2 * 400,
+            None,
+        ),
+        (
+            "awd_lstm_ptb",
+            language_model(PTB_WORDS, 400, (1150, 1150, 400), True),
+            24.2e6,
+        ),
     ],
 )
 def test_counts(name, derived, published):

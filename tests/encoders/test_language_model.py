@@ -9,6 +9,7 @@ from keras import ops
 
 from s2s_zoo.encoders.language_model import LanguageModelEncoder
 from s2s_zoo.layers.carry import packed_state
+from s2s_zoo.registry import PRESETS
 from tests.pytorch_reference import import_torch, recurrent_module
 
 EXAMPLES = {
@@ -63,6 +64,28 @@ def test_sequence_and_states_equal_torch():
     np.testing.assert_allclose(numbers(memory.sequence), x.detach().numpy(), atol=1e-5)
     found = numbers(packed_state(memory.state))
     np.testing.assert_allclose(found, np.concatenate(finals, axis=1), atol=1e-5)
+
+
+def test_the_encoder_of_lstm_lm_ptb_is_torchs():
+    """Of the same numbers but for torch's second biases, and the same output."""
+    torch = import_torch()
+    encoder = PRESETS.get("lstm_lm_ptb").encoder()
+    encoder.build((None, None, 650))
+    theirs = torch.nn.LSTM(650, 650, num_layers=2, batch_first=True)
+    copied = [
+        [kernel[0].T, recurrent[0].T, bias.reshape(-1), np.zeros(4 * 650)]
+        for kernel, recurrent, bias in (r.get_weights() for r in encoder.recurrences)
+    ]
+    with torch.no_grad():
+        pairs = zip(sum(copied, []), theirs.parameters(), strict=True)
+        for ours, parameter in pairs:
+            parameter.copy_(torch.tensor(ours))
+    count = sum(parameter.numel() for parameter in theirs.parameters())
+    assert count == encoder.count_params() + 2 * 4 * 650
+    x = np.random.default_rng(0).normal(size=(2, 5, 650)).astype("float32")
+    expected = theirs(torch.tensor(x))[0].detach().numpy()
+    found = encoder(x, np.ones((2, 5), "bool")).sequence
+    np.testing.assert_allclose(numbers(found), expected, atol=1e-5)
 
 
 def test_windows_of_a_stream_are_read_as_the_whole():
