@@ -35,6 +35,7 @@ STATE = RNG.normal(size=(ROWS, 2 * sum(UNITS))).astype("float32")
 
 def make(dtype="float32", **settings):
     """An encoder with drawn weights."""
+    keras.utils.set_random_seed(0)
     encoder = LanguageModelEncoder(UNITS, **settings, dtype=dtype)
     encoder.build((None, None, WIDTH))
     rng = np.random.default_rng(1)
@@ -73,11 +74,12 @@ def test_the_encoder_of_lstm_lm_ptb_is_torchs():
     encoder.build((None, None, 650))
     theirs = torch.nn.LSTM(650, 650, num_layers=2, batch_first=True)
     copied = [
-        [kernel[0].T, recurrent[0].T, bias.reshape(-1), np.zeros(4 * 650)]
+        array
         for kernel, recurrent, bias in (r.get_weights() for r in encoder.recurrences)
+        for array in (kernel[0].T, recurrent[0].T, bias.reshape(-1), np.zeros(4 * 650))
     ]
     with torch.no_grad():
-        pairs = zip(sum(copied, []), theirs.parameters(), strict=True)
+        pairs = zip(copied, theirs.parameters(), strict=True)
         for ours, parameter in pairs:
             parameter.copy_(torch.tensor(ours))
     count = sum(parameter.numel() for parameter in theirs.parameters())
@@ -141,7 +143,7 @@ def test_recurrent_weights_are_dropped_once_for_a_batch():
     x = np.repeat(X[:1], ROWS, axis=0)
     calm = numbers(encoder(x, MASK, training=False).sequence)
     shaken = numbers(encoder(x, MASK, training=True).sequence)
-    np.testing.assert_array_equal(shaken[0], shaken[1])
+    np.testing.assert_allclose(shaken[0], shaken[1], atol=1e-6)
     np.testing.assert_allclose(shaken[:, 0], calm[:, 0], atol=1e-6)
     assert np.abs(shaken[:, 1:] - calm[:, 1:]).max() > 0.01
 
