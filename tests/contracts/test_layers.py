@@ -10,7 +10,7 @@ import pytest
 
 import s2s_zoo
 from s2s_zoo.layers.base import ZooLayer
-from s2s_zoo.parts import parameters
+from s2s_zoo.parts import describe, parameters
 
 TESTS = Path(__file__).parents[1]
 
@@ -94,7 +94,8 @@ def test_a_layer_comes_back_from_json_by_its_registered_name(example):
 
 def plain(arguments):
     """Without the difference between tuples and lists, which JSON does not know."""
-    return json.loads(json.dumps(arguments))
+    described = {name: describe(value) for name, value in arguments.items()}
+    return json.loads(json.dumps(described))
 
 
 def test_defaults_need_no_mention(example):
