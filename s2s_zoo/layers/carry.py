@@ -94,7 +94,14 @@ def packed_state(states: Any) -> Tensor:
 
 
 def unpacked_state(state: Tensor, widths: Sequence[int]) -> list[Tensor]:
-    """The parts (B, H) of `state` (B, S), whose `widths` add up to S."""
+    """The parts (B, H) of `state` (B, S), whose `widths` add up to S.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.layers import unpacked_state
+        >>> [ops.shape(part) for part in unpacked_state(ops.ones((2, 7)), (3, 4))]
+        [(2, 3), (2, 4)]
+    """
     parts, place = [], 0
     for width in widths:
         parts.append(state[:, place : place + width])

@@ -46,6 +46,14 @@ class Classification(Task):
         group: column of the data whose equal values are held out together.
         labels: of the training examples, sorted; empty before training.
         counts: training examples of each label.
+
+    Example:
+        >>> from s2s_zoo.data.labelled import Labelled
+        >>> from s2s_zoo.tasks import Classification, TextClassification
+        >>> texts = [Labelled("1", "yes", "good"), Labelled("2", "no", "bad")]
+        >>> task = TextClassification(tokenizer="char", vocabulary=12).fit(texts)
+        >>> isinstance(task, Classification), task.labels, task.numbers(texts).tolist()
+        (True, ('bad', 'good'), [1, 0])
     """
 
     higher_is_better: ClassVar[bool] = True
