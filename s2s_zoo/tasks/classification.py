@@ -51,7 +51,7 @@ class Classification(Task):
         >>> from s2s_zoo.data.labelled import Labelled
         >>> from s2s_zoo.tasks import Classification, TextClassification
         >>> texts = [Labelled("1", "yes", "good"), Labelled("2", "no", "bad")]
-        >>> task = TextClassification(tokenizer="char", vocabulary=12).fit(texts)
+        >>> task = TextClassification(tokenizer="char", vocabulary=10).fit(texts)
         >>> isinstance(task, Classification), task.labels, task.numbers(texts).tolist()
         (True, ('bad', 'good'), [1, 0])
     """
