@@ -360,8 +360,8 @@ class ResNetEncoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        blocks = part.keywords["blocks"]
-        return {"blocks": tuple(min(count, 2) for count in blocks), "width": 4}
+        first, *_ = part.keywords["blocks"]
+        return {"blocks": (min(first, 2), 1), "width": 4}
 
 
 def as_memory(x: Tensor, mask: Tensor) -> EncoderOutput:

@@ -1,9 +1,12 @@
 """Residual networks: those of keras.applications, and sizes by hand."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
+from keras.src.applications import resnet as applications
 
 from s2s_zoo.encoders.resnet import ResidualBlock, ResNetEncoder
 from s2s_zoo.registry import PRESETS
@@ -77,29 +80,47 @@ def copy_weights(encoder, layers):
             copy_norm(norm, layers[other])
 
 
-def test_resnet50_v2_is_that_of_keras():
-    theirs = keras.applications.ResNet50V2(
-        weights=None,
-        classifier_activation=None,
-        input_shape=(SIDE, SIDE, 3),
-        classes=7,
+def small_one(**options):
+    """Two stages of the same blocks."""
+
+    def stages(x):
+        x = applications.stack_residual_blocks_v2(x, 64, 2, name="conv2")
+        return applications.stack_residual_blocks_v2(x, 128, 2, 1, name="conv3")
+
+    return applications.ResNet(stages, preact=True, use_bias=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "build"),
+    [
+        ((2, 2), small_one),
+        pytest.param(
+            *((3, 4, 6, 3), keras.applications.ResNet50V2), marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_resnet50_v2_is_that_of_keras(blocks, build):
+    shape = (SIDE, SIDE, 3)
+    theirs = build(
+        weights=None, classifier_activation=None, input_shape=shape, classes=7
     )
     layers = drawn(theirs)
-    settings = {"task.size": (SIDE, SIDE), "task.shorter_side": 0, "task.classes": 7}
+    settings = {"task.size": shape[:2], "task.shorter_side": 0, "task.classes": 7}
+    settings["encoder.blocks"] = blocks
     model = PRESETS.get("resnet50_v2").with_settings(settings).build()
     assert model.count_params() == theirs.count_params()
     copy_weights(model.encoder, layers)
     dense = model.decoder.output_layer
     dense.kernel.assign(layers["predictions"].kernel)
     dense.bias.assign(layers["predictions"].bias)
-    images = np.random.default_rng(1).normal(size=(2, SIDE, SIDE, 3)).astype("float32")
+    images = np.random.default_rng(1).normal(size=(2, *shape)).astype("float32")
 
     def ours(images):
         memory = model.encoder(images, np.ones((2, 1), bool), training=False)
         return model.decoder(None, memory)["logits"]
 
     found = ops.convert_to_numpy(compiled(ours)(images))
-    expected = ops.convert_to_numpy(theirs(images, training=False))
+    expected = ops.convert_to_numpy(compiled(partial(theirs, training=False))(images))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
