@@ -21,8 +21,10 @@ HALVED_SHARE = 0.05
 """Share of windows that are drawn around half the length."""
 DEVIATION = 5.0
 SHORTEST = 5
-SIZES = 8
-"""Static shapes of windows that vary, as parts of the length they vary around."""
+LONGER = 10
+"""Tokens by which a window is longer than what it varies around, at most."""
+STRETCHED = 2
+"""Tokens of room for windows that are stretched to fill an epoch."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class StreamPlan:
     Every epoch begins with the first window. Windows that vary are drawn around
     `window`, one of twenty around half of it, with a standard deviation of 5 (Merity
     et al., 2017, https://arxiv.org/abs/1708.02182, section 4.1), and then stretched or
-    shrunk together, by less than a token or two, so that as many fill every epoch.
+    shrunk together, by less than a token or two, so that as many fill every epoch. All
+    are padded to one shape, so that one step is compiled.
 
     Args:
         tokens: N of all texts.
@@ -79,35 +82,21 @@ class StreamPlan:
         self.seed = seed
         self._tokens = tokens
         self._streams = streams
-        mean = window * (1 - HALVED_SHARE / 2) if varies else window
-        count = self.length / mean
-        self._windows = max(1, round(count) if varies else -(-self.length // window))
-        self.buckets = [Bucket(size, size, streams) for size in self._sizes()]
+        size = window + LONGER + STRETCHED if varies else min(window, self.length)
+        mean = window * (1 - HALVED_SHARE / 2)
+        fewest = -(-self.length // size)
+        self._windows = max(fewest, round(self.length / mean) if varies else 1)
+        self.buckets = [Bucket(size, size, streams)]
         text = f"{tokens} {streams} {window} {varies} {seed}"
         self.identity = hashlib.sha256(text.encode()).hexdigest()
-
-    def _sizes(self) -> list[int]:
-        if not self.varies:
-            return [min(self.window, self.length)]
-        unit = max(1, self.window // SIZES)
-        longest = int(self._most * 1.25) + 2
-        return [unit * (n + 1) for n in range(-(-longest // unit))]
-
-    @property
-    def _most(self) -> int:
-        """The longest window that is drawn."""
-        return self.window + int(3 * DEVIATION)
 
     def __len__(self) -> int:
         return self._windows
 
     def epoch(self, epoch: int) -> Sequence[Batch]:
         """Batches whose `indices` are the first place in the streams, and the end."""
-        found = []
-        for start, stop in pairwise(self.cuts(epoch).tolist()):
-            fitting = (b for b in self.buckets if b.size >= stop - start)
-            found.append(Batch((start, stop), next(fitting)))
-        return found
+        (bucket,) = self.buckets
+        return [Batch(ends, bucket) for ends in pairwise(self.cuts(epoch).tolist())]
 
     def cuts(self, epoch: int) -> NDArray[np.int64]:
         """(windows + 1,) places between windows, from 0 to the length."""
@@ -117,10 +106,11 @@ class StreamPlan:
         rng = np.random.default_rng((self.seed, epoch))
         halved = rng.random(self._windows) < HALVED_SHARE
         around = np.where(halved, self.window / 2, self.window)
-        drawn = np.clip(rng.normal(around, DEVIATION), SHORTEST, self._most)
+        longest = self.window + LONGER
+        drawn = np.clip(rng.normal(around, DEVIATION), SHORTEST, longest)
         places = np.concatenate([[0.0], np.cumsum(drawn)])
         cuts: NDArray[np.int64] = np.rint(places * self.length / places[-1])
-        return self._no_longer_than(cuts.astype(np.int64), self.buckets[-1].size)
+        return self._no_longer_than(cuts.astype(np.int64), self.buckets[0].size)
 
     @staticmethod
     def _no_longer_than(cuts: NDArray[np.int64], most: int) -> NDArray[np.int64]:

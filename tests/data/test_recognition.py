@@ -30,7 +30,9 @@ LAYOUTS = {
     ),
     "two kinds alike": ({"train.csv": "", "train.tsv": ""}, None),
     "one language": ({"train.en": "a"}, None),
-    "unknown": ({"train.txt": "a", "train.mp3": "b", "notes.en": "c"}, None),
+    "plain text": ({"train.txt": "a", "train.mp3": "b", "notes.en": "c"}, "texts"),
+    "packed text": ({"valid.tokens.gz": "a"}, "texts"),
+    "unknown": ({"train.doc": "a", "train.mp3": "b", "notes.en": "c"}, None),
     "neither": ({"train.jsonl": '{"answer": "a"}'}, None),
     "nothing": ({}, None),
 }
