@@ -88,10 +88,13 @@ def _names(count: int) -> list[str]:
 def image_order() -> Order:
     """The order of dimensions that convolutions of images are computed in here.
 
-    On a GPU, TensorFlow hands float32 to kernels for (B, C, H, W). CPUs convolve
-    (B, H, W, C), and the compilers of JAX and PyTorch choose by themselves.
+    PyTorch and, on a GPU, TensorFlow's float32 kernels take (B, C, H, W); from another
+    order they copy. TensorFlow on a CPU takes (B, H, W, C) alone, and JAX compiles
+    either to the same.
     """
-    if keras.backend.backend() != "tensorflow":
+    if keras.backend.backend() == "torch":
+        return "channels_first"
+    if keras.backend.backend() == "jax":
         return "channels_last"
     import tensorflow as tf
 

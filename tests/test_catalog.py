@@ -15,6 +15,7 @@ from s2s_zoo.settings import parse_setting, shown_setting
 
 SMALL = PRESETS.get("deepspeech2_small")
 CHANGED = {
+    "recipe.class_weight": "balanced",
     "recipe.precision": "mixed_bfloat16",
     "recipe.loss_scaling.algorithm": "none",
     "recipe.loss_scaling.beta1": 0.9,
