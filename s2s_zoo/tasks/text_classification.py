@@ -13,6 +13,7 @@ from s2s_zoo.data.labelled_text import LabelledTextBatches
 from s2s_zoo.data.plan import MAX_BUCKETS
 from s2s_zoo.data.text_codec import KerasHubCodec, PieceCodec, TextCodec
 from s2s_zoo.data.tokenizer import Tokenizer, read_tokenizer
+from s2s_zoo.data.words import learn_words
 from s2s_zoo.errors import UserError, check_range
 from s2s_zoo.hub import TOKENIZER
 from s2s_zoo.layers.base import MAX_SIZE
@@ -36,12 +37,12 @@ class TextClassification(Classification):
 
     Attributes:
         demo_corpus: corpus trained on when no data is named.
-        tokenizer: "unigram", "bpe", "word" (cuts at spaces) or "char" of SentencePiece,
-            or "keras_hub".
+        tokenizer: "word" (the most frequent words), "unigram", "bpe" or "char" of
+            SentencePiece, or "keras_hub".
         tokenizer_file: SentencePiece model, instead of learning one; for "keras_hub"
             the name of a preset, or a local preset directory.
         vocabulary: tokens of a tokenizer that is learned, the four special ones
-            included.
+            included; of words, at most.
         max_tokens: longer texts are cut there.
         buckets: static shapes the batches have at most.
         codec: learned or given; None before training.
@@ -99,6 +100,8 @@ class TextClassification(Classification):
         if self.tokenizer_file:
             return PieceCodec(read_tokenizer(Path(self.tokenizer_file).expanduser()))
         texts = (str(example.source) for example in examples)
+        if self.tokenizer == "word":
+            return PieceCodec(learn_words(texts, self.vocabulary))
         return PieceCodec(Tokenizer.train(texts, self.vocabulary, self.tokenizer))
 
     def assets(self) -> dict[str, bytes]:
