@@ -30,7 +30,6 @@ CHANGED = {
     "task.augmentation.gain_db": (-6.0, 6.0),
     "task.augmentation.speed": 0.1,
     "task.augmentation.probability": 0.5,
-    "recipe.class_weight": "balanced",
 }
 
 

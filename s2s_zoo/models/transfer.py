@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.layers.carry import Carry
 from s2s_zoo.models.saving import TASK, copy_weights, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
 
@@ -143,11 +144,17 @@ def _shapes(model: Seq2Seq) -> Shapes:
 
 
 def _weights(model: Seq2Seq) -> dict[str, keras.Variable]:
-    """Weights by part and path inside it; a table that parts share comes once."""
+    """Weights by part and path inside it; a table that parts share comes once.
+
+    What a training carries on is no weight.
+    """
     every = {name: getattr(model, name) for name in Seq2Seq.PARTS}
     parts = {name: part for name, part in every.items() if part is not None}
     found: dict[str, keras.Variable] = {}
     known: set[str] = set()
+    for layer in model._flatten_layers():
+        if isinstance(layer, Carry):
+            known.update(weight.path for weight in layer.weights)
     for part, layer in parts.items():
         for weight in layer.weights:
             if weight.path not in known:

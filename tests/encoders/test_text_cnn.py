@@ -24,6 +24,8 @@ def test_feature_maps_are_those_of_pytorch(kernels):
     assert found.shape == encoder.compute_output_shape(x.shape)
     for row, length in enumerate(LENGTHS):
         assert (found[row, length:] == 0).all()
+        if not length:
+            continue
         maps = []
         for kernel, layer in zip(kernels, encoder.convolutions, strict=True):
             weight, bias = map(ops.convert_to_numpy, layer.weights)
@@ -36,6 +38,5 @@ def test_feature_maps_are_those_of_pytorch(kernels):
                 torch.tensor(bias),
             )
             maps.append(torch.relu(made)[0].T.numpy())
-        if length:
-            wanted = np.concatenate(maps, axis=1)
-            np.testing.assert_allclose(found[row, :length], wanted, atol=1e-5)
+        wanted = np.concatenate(maps, axis=1)
+        np.testing.assert_allclose(found[row, :length], wanted, atol=1e-5)
