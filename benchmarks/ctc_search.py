@@ -11,6 +11,8 @@ import statistics
 import time
 from dataclasses import replace
 
+import numpy as np
+
 
 def outputs(run, split):
     """What the model of a run makes of a split, batch by batch, and its alphabet."""
@@ -43,7 +45,7 @@ def main():
     options = parser.parse_args()
     task, found = outputs(options.run, options.split)
     readers = engines(task.search.parse(options.search), task.alphabet)
-    utterances = sum(len(output["mask"]) for output in found)
+    utterances = sum(int(np.any(output["mask"], axis=1).sum()) for output in found)
     seconds = {name: [] for name in readers}
     texts = {}
     for _ in range(options.turns):
