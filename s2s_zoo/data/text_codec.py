@@ -29,6 +29,15 @@ class TextCodec(Protocol):
     def encode(self, texts: Sequence[str], longest: int) -> list[NDArray[np.int32]]:
         """The ids of each text, at most `longest`."""
 
+    def encode_randomly(
+        self, texts: Sequence[str], longest: int, dropout: float, seeds: Sequence[str]
+    ) -> list[NDArray[np.int32]]:
+        """As `encode`, of texts cut at random, see `Tokenizer.encode_randomly`.
+
+        Raises:
+            UserError: its texts have one cut.
+        """
+
 
 @dataclass(frozen=True)
 class PieceCodec:
@@ -60,8 +69,12 @@ class PieceCodec:
         return cls(Tokenizer.from_bytes(assets[MODEL], MODEL))
 
     def encode(self, texts: Sequence[str], longest: int) -> list[NDArray[np.int32]]:
-        found = self.tokenizer.encode(texts)
-        return [np.append(ids[: longest - 1], np.int32(END)) for ids in found]
+        return _ended(self.tokenizer.encode(texts), longest)
+
+    def encode_randomly(
+        self, texts: Sequence[str], longest: int, dropout: float, seeds: Sequence[str]
+    ) -> list[NDArray[np.int32]]:
+        return _ended(self.tokenizer.encode_randomly(texts, dropout, seeds), longest)
 
 
 @dataclass(frozen=True)
@@ -101,7 +114,19 @@ class KerasHubCodec:
         found = [np.asarray(self.tokenizer(text), np.int32)[:room] for text in texts]
         return [np.concatenate([ends[0], ids, ends[1]]) for ids in found]
 
+    def encode_randomly(
+        self, texts: Sequence[str], longest: int, dropout: float, seeds: Sequence[str]
+    ) -> list[NDArray[np.int32]]:
+        raise UserError(
+            "task.subword_dropout is 0 for the tokenizers of keras-hub, which cut a "
+            f"text in one way. Received: {dropout}"
+        )
+
     def _special(self, name: str) -> NDArray[np.int32]:
         """The id of its start or its end, none where it has none."""
         found = getattr(self.tokenizer, f"{name}_token_id", None)
         return np.array([] if found is None else [found], np.int32)
+
+
+def _ended(found: list[NDArray[np.int32]], longest: int) -> list[NDArray[np.int32]]:
+    return [np.append(ids[: longest - 1], np.int32(END)) for ids in found]

@@ -78,13 +78,10 @@ class OwnRates(OptimizerWrapper):
             )
         super().build(variables)
 
-    def apply(
-        self, grads: Sequence[Tensor], trainable_variables: Sequence[Any] | None = None
+    def _backend_update_step(
+        self, grads: list[Tensor], trainable_variables: list[Any], learning_rate: Tensor
     ) -> None:
-        """Take the step of the inner optimizer, each variable by its own share."""
-        if not self.built:
-            self.build(list(trainable_variables or []))
-        variables = list(trainable_variables or self._trainable_variables)
+        variables = trainable_variables
         shares = [self._share(self._get_variable_index(v)) for v in variables]
         before = [
             None if share is None else ops.copy(v.value)

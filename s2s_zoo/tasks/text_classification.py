@@ -43,6 +43,8 @@ class TextClassification(Classification):
             the name of a preset, or a local preset directory.
         vocabulary: tokens of a tokenizer that is learned, the four special ones
             included; of words, at most.
+        subword_dropout: cuts texts at random in training, see
+            `s2s_zoo.data.tokenizer.Tokenizer.encode_randomly`.
         max_tokens: longer texts are cut there.
         buckets: static shapes the batches have at most.
         codec: learned or given; None before training.
@@ -67,6 +69,7 @@ class TextClassification(Classification):
     tokenizer: Literal["unigram", "bpe", "word", "char", "keras_hub"] = "unigram"
     tokenizer_file: str = ""
     vocabulary: int = 8192
+    subword_dropout: float = 0.0
     max_tokens: int = 256
     buckets: int = 4
     codec: TextCodec | None = field(
@@ -76,6 +79,7 @@ class TextClassification(Classification):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_range("vocabulary", self.vocabulary, FIRST, MAX_SIZE)
+        check_range("subword_dropout", self.subword_dropout, 0, 1)
         check_range("max_tokens", self.max_tokens, FIRST, MAX_SIZE)
         check_range("buckets", self.buckets, 1, MAX_BUCKETS)
 
@@ -92,7 +96,13 @@ class TextClassification(Classification):
 
     def fit(self, examples: Sequence[Labelled]) -> Self:
         """The task with labels, and a tokenizer unless it has one."""
-        return replace(super().fit(examples), codec=self.codec or self._codec(examples))
+        codec = self.codec or self._codec(examples)
+        if self.subword_dropout and not _is_cut_at_random(codec):
+            raise UserError(
+                "task.subword_dropout is 0 for tokenizers of keras-hub and for those "
+                f"with user-defined pieces. Received: {self.subword_dropout}"
+            )
+        return replace(super().fit(examples), codec=codec)
 
     def _codec(self, examples: Sequence[Labelled]) -> TextCodec:
         if self.tokenizer == "keras_hub":
@@ -139,6 +149,7 @@ class TextClassification(Classification):
             self.numbers(examples),
             self.fitted,
             self.max_tokens,
+            self.subword_dropout if training else 0.0,
             seed,
             self.buckets,
         )
@@ -193,6 +204,12 @@ class TextLabelReader(LabelReader):
 
     def _batch(self, texts: Sequence[Any]) -> Arrays:
         return self.padded([self.source(text) for text in texts])
+
+
+def _is_cut_at_random(codec: TextCodec) -> bool:
+    if not isinstance(codec, PieceCodec):
+        return False
+    return not codec.tokenizer.has_user_defined_pieces
 
 
 TASKS.register(TextClassification.name, TextClassification, __file__)

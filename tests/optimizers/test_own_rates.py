@@ -1,11 +1,14 @@
 """Own rates against optimizers that have the learning rate itself."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from s2s_zoo.optimizers.own_rates import OwnRates
+from tests.optimizers.updates import check, problem, stateful, stateless
 
 START = np.array([1.0, -2.0, 3.0], "float32")
 STEPS = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
@@ -46,6 +49,26 @@ def test_what_has_not_begun_stands_still_to_the_bit():
     np.testing.assert_allclose(early, wanted, rtol=1e-5)
     late, _ = moved(optimizer, STEPS[4:], variables)
     assert (late != START).all()
+
+
+def each_its_own():
+    return OwnRates(OPTIMIZERS["adam"](0.1), (0.5, 1, 2, 1), (0, 0, 0, 2))
+
+
+def test_it_comes_back_from_its_configuration():
+    weights, gradients = problem()
+    optimizer = each_its_own()
+    described = json.dumps(keras.saving.serialize_keras_object(optimizer))
+    again = keras.saving.deserialize_keras_object(json.loads(described))
+    assert again.get_config() == optimizer.get_config()
+    expected = stateful(optimizer, weights, gradients)[-1]
+    check(stateful(again, weights, gradients)[-1], expected)
+
+
+def test_a_compiled_step_is_that_of_eager_code():
+    weights, gradients = problem()
+    found = stateless(each_its_own(), weights, gradients)[-1]
+    check(found, stateful(each_its_own(), weights, gradients)[-1])
 
 
 def test_there_is_a_rate_for_every_variable():

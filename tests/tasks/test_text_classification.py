@@ -62,6 +62,21 @@ def test_batches_hold_every_text_once():
     assert sorted(met) == list(range(len(EXAMPLES)))
 
 
+def test_in_training_texts_are_cut_at_random_by_epoch_and_seed():
+    task = TextClassification(vocabulary=18, subword_dropout=0.9, buckets=1)
+    task = task.fit(EXAMPLES)
+    batches = task.batches(EXAMPLES, training=True, seed=3)
+    (batch,) = batches.plan(1000, shuffle=False).epoch(0)[:1]
+    drawn = [batches.load(batch, epoch)[0]["source"] for epoch in range(5)]
+    assert len({source.tobytes() for source in drawn}) > 1
+    np.testing.assert_array_equal(batches.load(batch, 2)[0]["source"], drawn[2])
+    for source in drawn:
+        texts = [task.fitted.tokenizer.decode(row) for row in source]
+        assert texts == [EXAMPLES[i].source for i in batch.indices]
+    plain = task.batches(EXAMPLES)
+    assert plain.dropout == 0.0
+
+
 def test_a_tokenizer_can_be_given(tmp_path):
     tokenizer = Tokenizer.train([text for _, text in TEXTS], 18, "unigram")
     file = tmp_path / "my.model"
