@@ -1,6 +1,9 @@
 """Backbones of keras-hub as encoders, from local presets with random weights."""
 
+import json
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -232,3 +235,31 @@ def test_a_tokenizer_comes_back_from_its_files(bert):
     assert list(np.asarray(again("The fine films"))) == [5, 8, 6, 7]
     with pytest.raises(UserError, match="no tokenizer of keras-hub"):
         tokenizer_from_assets({})
+
+
+WITHOUT = """
+import json, sys
+sys.modules["tensorflow"] = sys.modules["tensorflow_text"] = None
+from tests.encoders.test_keras_hub import DESCRIBED, WORDS, encoded, hub, tokens
+from s2s_zoo.encoders import KerasHubEncoder
+from s2s_zoo.hub import tokenizer_assets, tokenizer_from_assets
+bert = hub.tokenizers.BertTokenizer(WORDS, lowercase=True)
+again = tokenizer_from_assets(tokenizer_assets(bert))
+print(json.dumps([encoded(KerasHubEncoder(DESCRIBED), *tokens())[0].shape,
+                  [int(i) for i in again("The fine films")]]))
+"""
+
+
+def test_tensorflow_is_not_needed():
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("the TensorFlow backend needs TensorFlow")
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    shape, ids = json.loads(done.stdout.splitlines()[-1])
+    assert (shape, ids) == ([3, 7, 8], [5, 8, 6, 7])
+
+
+def test_without_keras_hub_there_is_a_line_to_type(monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    with pytest.raises(UserError, match=r"pip install 's2s-zoo\[hub\]'"):
+        KerasHubEncoder("bert_tiny_en_uncased")
