@@ -71,9 +71,11 @@ COMMANDS = {
         "encoder.channels": (32,) * 10,
         "encoder.repeats": (1,) * 10,
         "encoder.blocks": (1,) * 10,
+        "encoder.dropouts": (0.0,) * 10,
+        "recipe.optimizer.eta": 0.02,
         "recipe.schedule.initial_learning_rate": 0.1,
-        "recipe.epochs": 12,
-        "recipe.batch": 16.0,
+        "recipe.epochs": 24,
+        "recipe.batch": 32.0,
         "recipe.precision": "float32",
     },
 }
