@@ -23,6 +23,7 @@ STDIN = "-"
 )
 @click.option("--output", type=click.Path(dir_okay=False), help="File for the outputs.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="PNG of the first.")
+@click.option("--score", is_flag=True, help="How probable the lines of text are.")
 @options.search
 @options.compiled
 @options.backend
@@ -32,6 +33,7 @@ def command(
     listing: str | None,
     output: str | None,
     plot: str | None,
+    score: bool,
     search: str,
     compiled: bool,
     backend: str | None,
@@ -58,6 +60,7 @@ def command(
             search=search,
             compiled=compiled,
             plot=plot,
+            score=score,
             progress=progress,
         )
     if as_json:

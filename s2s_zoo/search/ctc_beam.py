@@ -15,6 +15,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.ngrams.base import LanguageModel
 from s2s_zoo.search import ctc_flashlight
 from s2s_zoo.search.base import (
     Arrays,
@@ -53,7 +54,8 @@ class CTCBeam(Search):
     Attributes:
         beam: pairs followed side by side, of a text so far and of whether it has
             ended in a blank.
-        lm: file of an n-gram model, ARPA or KenLM; empty for none.
+        lm: file of an n-gram model, ARPA or KenLM, or the run of a language model;
+            empty for none.
         alpha: weight of the model.
         beta: worth of each word, or character.
         unit: of the model: "words", "characters", or "auto" to look into it.
@@ -64,6 +66,7 @@ class CTCBeam(Search):
         token_threshold: characters less likely than this, in natural logarithms, are
             not tried in a frame, except for the likeliest.
         beam_threshold: what scores by more below the best is dropped.
+        model: what `lm` names, where it is no file; see `with_model`.
 
     Raises:
         UserError: a value out of range, or two that exclude each other.
@@ -98,6 +101,9 @@ class CTCBeam(Search):
         repr=False,
         compare=False,
         metadata={"setting": False},
+    )
+    model: LanguageModel[Any] | None = field(
+        default=None, repr=False, compare=False, metadata={"setting": False}
     )
 
     def __post_init__(self) -> None:
@@ -169,15 +175,20 @@ class CTCBeam(Search):
             engine = ctc_flashlight.decoder(scores, model, self.pruning, self.n_best)
         return CTCReading(self, scores, engine)
 
+    def with_model(self, model: LanguageModel[Any]) -> Self:
+        """The search with a language model that is no file."""
+        return replace(self, model=model)
+
     @property
     def pruning(self) -> Pruning:
         """What is followed."""
         return Pruning(self.beam, self.beam_threshold)
 
     def _scores(self, symbols: Sequence[str], path: Path | None) -> TextScores:
-        model, characters = None, False
+        model, characters = self.model, False
         if path is not None:
             model = read_language_model(path)
+        if model is not None:
             characters = of_characters(model, self.unit, "".join(symbols), self.lm)
         hot_words, alphabet = self.weights(), set("".join(symbols))
         strange = [word for word in hot_words if not set(word) <= alphabet]
@@ -239,7 +250,7 @@ class CTCBeam(Search):
     def _model(self) -> Iterator[Path | None]:
         """The file of the language model, a stored one for as long as this lasts."""
         if self.lm not in self.stored:
-            yield Path(self.lm) if self.lm else None
+            yield Path(self.lm) if self.lm and self.model is None else None
             return
         with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             path = Path(folder, Path(self.lm).name)

@@ -57,6 +57,9 @@ class TokenSearch(Search):
         length_extra: tokens allowed on top.
         unknown: whether the token of unknown text may be written.
         prefix: text that every output begins with.
+        lm: run of a language model, or file of an n-gram model, that says which of all
+            texts that were found is best; empty for none.
+        alpha: weight of its logarithm of the probability of a text.
         seed: of the draw.
 
     Raises:
@@ -89,6 +92,8 @@ class TokenSearch(Search):
     length_extra: int = integer(50, 0)
     unknown: bool = truth(True)
     prefix: str = text("")
+    lm: str = text("")
+    alpha: float = number(0.3, lambda value: value >= 0, "from 0")
     seed: int = integer(0, 0)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from s2s_zoo.tasks.evaluation import Evaluation, Outcome
     from s2s_zoo.tasks.image_classification import ImageClassification
     from s2s_zoo.tasks.language_modeling import LanguageModeling
+    from s2s_zoo.tasks.neural_language_model import NeuralLanguageModel
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
     from s2s_zoo.tasks.text_classification import TextClassification
@@ -22,6 +23,7 @@ __all__ = [
     "Evaluation",
     "ImageClassification",
     "LanguageModeling",
+    "NeuralLanguageModel",
     "Outcome",
     "Result",
     "Runner",
@@ -40,6 +42,7 @@ __getattr__, __dir__ = lazily(
         ".evaluation": ("Evaluation", "Outcome"),
         ".image_classification": ("ImageClassification",),
         ".language_modeling": ("LanguageModeling",),
+        ".neural_language_model": ("NeuralLanguageModel",),
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
         ".text_classification": ("TextClassification",),

@@ -360,6 +360,14 @@ class Task(abc.ABC):
         )
         return [{"input": str(item), **result.described()} for item, result in results]
 
+    def score(self, model: Seq2Seq, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+        """How probable raw inputs are, with all there is to say about each.
+
+        Raises:
+            UserError: models of this task do not say.
+        """
+        raise UserError(f"A model for {self.name} gives its inputs no probability")
+
     def generate(
         self, model: Seq2Seq, inputs: Sequence[Any], **search: Any
     ) -> list[Any]:

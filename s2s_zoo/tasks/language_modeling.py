@@ -28,8 +28,11 @@ from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.base import Arrays, Batches, Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.text_continuer import TextContinuer
-from s2s_zoo.tasks.text_probability import stream_log_probabilities
-from s2s_zoo.vocabulary import SPECIAL_PIECES, UNKNOWN
+from s2s_zoo.tasks.text_probability import (
+    stream_log_probabilities,
+    text_log_probabilities,
+)
+from s2s_zoo.vocabulary import END, SPECIAL_PIECES, UNKNOWN
 
 FIRST = len(SPECIAL_PIECES)
 SCALED_VOCABULARY = 32
@@ -240,6 +243,35 @@ class LanguageModeling(Task):
         losses = [(-float(scores.sum()), float(len(scores)))]
         signature = self.signature(self.search, outcomes)
         return self._evaluated(outcomes, losses, signature, batches)
+
+    def score(self, model: Seq2Seq, inputs: Sequence[Any]) -> list[dict[str, Any]]:
+        """How probable texts are, each by itself.
+
+        Returns:
+            For each its `input`; as `output` the perplexity of its words and its end;
+            the `log_probability` of all, natural; the number of `words`; and of each
+            of its `tokens` the `piece` and the `log_probability`.
+        """
+        texts = [str(text) for text in inputs]
+        scored = text_log_probabilities(model, self.fitted, texts)
+        return [
+            self._scored(text, scores)
+            for text, scores in zip(texts, scored, strict=True)
+        ]
+
+    def _scored(self, text: str, scores: NDArray[np.float64]) -> dict[str, Any]:
+        words, total = len(text.split()), float(scores.sum())
+        pieces = [*self.fitted.encode_pieces(text), SPECIAL_PIECES[END]]
+        return {
+            "input": text,
+            "output": _perplexity(np.array([-total, words + 1])),
+            "log_probability": total,
+            "words": words,
+            "tokens": [
+                {"piece": piece, "log_probability": float(score)}
+                for piece, score in zip(pieces, scores, strict=True)
+            ],
+        }
 
     def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
         """Perplexity of words and ends, and bits of a character or end."""

@@ -28,6 +28,7 @@ from s2s_zoo.search.base import Search
 from s2s_zoo.search.ctc_greedy import CTCGreedy
 from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Outcome
+from s2s_zoo.tasks.neural_language_model import knowing_its_model
 from s2s_zoo.tasks.runner import Progress, unheard
 from s2s_zoo.tasks.speech_reader import SpeechReader
 
@@ -217,7 +218,8 @@ class SpeechToText(Task):
         return (inputs, target), float(lengths.sum() / self.sample_rate)
 
     def runner(self, model: Seq2Seq, search: Search) -> SpeechReader:
-        return SpeechReader(model, search, self, search.over(self.alphabet))
+        reading = knowing_its_model(search).over(self.alphabet)
+        return SpeechReader(model, search, self, reading)
 
     def as_example(self, raw: Any) -> Utterance:
         return Utterance(str(raw), str(raw), -1.0, "")

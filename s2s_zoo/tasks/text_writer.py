@@ -1,7 +1,8 @@
 """Lines of text through a model and its tokenizers, and back to text."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol
 
@@ -13,11 +14,14 @@ from s2s_zoo.data.padding import pad
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.data.tokenizer_pair import TokenizerPair
+from s2s_zoo.ngrams.base import LanguageModel, split_units
 from s2s_zoo.search.base import Hypothesis
 from s2s_zoo.search.tokens import TokenSearch
+from s2s_zoo.tasks.neural_language_model import named_language_model
 from s2s_zoo.tasks.runner import Arrays, Result, Runner
 from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.tasks.text_serving import text_serving
+from s2s_zoo.typing import Tensors
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
 
 BLOCK = 8
@@ -83,8 +87,34 @@ class TextWriter(Runner):
         """Joins what is written."""
         return self.tokenizers.target
 
+    def searched(self, inputs: Arrays) -> Tensors:
+        """What is found; every text of a beam where a language model shall choose."""
+        if not self.search.lm:
+            return super().searched(inputs)
+        search = replace(self.search, n_best=self.search.rows, lm="")
+        return replace(self, search=search).searched(inputs)
+
+    @cached_property
+    def judge(self) -> LanguageModel[Any] | None:
+        """What says which text is best besides, if anything does."""
+        return named_language_model(self.search.lm) if self.search.lm else None
+
+    def _judged(self, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
+        """Best first with ln P(text) by the language model in the scores."""
+        if self.judge is None:
+            return hypotheses
+        found = []
+        for one in hypotheses:
+            units = split_units(self.target.decode(one.tokens), self.judge.unit)
+            divisor = ((6 + len(one.tokens)) / 6) ** self.search.length_penalty
+            added = self.search.alpha * self.judge.score(units) / divisor
+            found.append(one._replace(score=one.score + added))
+        best = sorted(found, key=lambda one: -one.score)
+        return best[: self.search.n_best]
+
     def result(self, hypotheses: list[Hypothesis]) -> Result:
-        texts = [self._written(found) for found in hypotheses] or [NOTHING]
+        judged = self._judged(hypotheses)
+        texts = [self._written(found) for found in judged] or [NOTHING]
         best = texts[0]
         details: dict[str, Any] = {"score": best.score, "finished": best.finished}
         if self.search.n_best > 1:

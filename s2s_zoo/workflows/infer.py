@@ -1,6 +1,7 @@
 """Run a trained model on raw inputs."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ def infer(
     search: str = "",
     compiled: bool = False,
     plot: str | Path | None = None,
+    score: bool = False,
     progress: Progress = unheard,
 ) -> list[dict[str, Any]]:
     """Outputs of raw inputs, in their order.
@@ -30,6 +32,8 @@ def infer(
         search: changes of the search, such as "beam=8,n_best=4".
         compiled: compile searches, `Seq2Seq.compile_search`.
         plot: PNG of what the model makes of the first input that can be read.
+        score: tell how probable the inputs are, lines of text, instead of going on
+            from them; see `s2s_zoo.tasks.LanguageModeling.score`.
         progress: hears how many inputs more are done.
 
     Returns:
@@ -37,7 +41,7 @@ def infer(
         the `error` that kept it from being read.
 
     Raises:
-        UserError: no run, or no input.
+        UserError: no run, no input, or a model that scores no texts.
     """
     if not inputs:
         raise UserError("Nothing to do: name at least one input, or --input FILE")
@@ -45,7 +49,8 @@ def infer(
     if compiled:
         model.compile_search()
     task = task_of(model)
-    results = task.infer(model, inputs, search, progress)
+    infer_all = partial(task.infer, search=search, progress=progress)
+    results = (task.score if score else infer_all)(model, inputs)
     read = [result["input"] for result in results if "error" not in result]
     if plot is not None and read:
         with writing(Path(plot)):
