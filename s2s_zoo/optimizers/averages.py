@@ -32,7 +32,7 @@ def averaged(optimizer: Any, variables: Sequence[keras.Variable]) -> Iterator[No
     kept = [ops.convert_to_numpy(variable) for variable in variables]
     averages = optimizer._model_variables_moving_average
     for variable, average in zip(variables, averages, strict=True):
-        variable.assign(average)
+        variable.assign(ops.copy(average))
     try:
         yield
     finally:
