@@ -183,7 +183,7 @@ lstm_lm_wikitext103 = register_preset(
         recipe=replace(
             lstm_lm_wikitext2.recipe,
             schedule=partial(Constant, initial_learning_rate=1e-3),
-            batch=224 * 96,
+            batch=64 * 96,
             precision="mixed_float16",
         ),
     )
