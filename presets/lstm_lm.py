@@ -126,7 +126,7 @@ lstm_lm_small = register_preset(
                 PolynomialDecay, initial_learning_rate=3e-3, decay_steps=0, power=1.0
             ),
             batch=16 * 32,
-            epochs=12,
+            epochs=6,
         ),
         demo={},
     )

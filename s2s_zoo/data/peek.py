@@ -7,6 +7,7 @@ from pathlib import Path
 from s2s_zoo.errors import UserError
 
 _BYTES = 64 << 10
+_GZIP = 31  # what zlib calls the format with the header of gzip
 
 
 def head_of(file: Path) -> bytes:
@@ -37,9 +38,15 @@ def holds_keys(file: Path, keys: Iterable[str]) -> bool:
 
 
 def first_text(file: Path) -> str:
-    """The first line of a file, plain or .gz, that is not blank; stripped."""
+    """The first line of a file, plain or .gz, that is not blank; stripped.
+
+    Nothing of a damaged file.
+    """
     head = head_of(file)
     if file.suffix == ".gz":
-        head = zlib.decompressobj(wbits=31).decompress(head)
+        try:
+            head = zlib.decompressobj(wbits=_GZIP).decompress(head)
+        except zlib.error:
+            return ""
     lines = head.decode("utf-8-sig", errors="replace").splitlines()
     return next((line.strip() for line in lines if line.strip()), "")
