@@ -185,6 +185,16 @@ def iwslt14(place: Path) -> None:
         aligned(place, f"iwslt14.{role}")
 
 
+def plain(directory: Path, packed: bool = False) -> None:
+    directory.mkdir()
+    for name in ("train", "valid", "test"):
+        text = "".join(f"{name} has some words, as many as {i}\n" for i in range(40))
+        content = text.encode()
+        ending = ".txt.gz" if packed else ".txt"
+        packed_or_not = gzip.compress(content) if packed else content
+        (directory / f"{name}{ending}").write_bytes(packed_or_not)
+
+
 FORMATS: dict[str, Sequence[Write]] = {
     "utterances": (
         *(columns, common_voice, utterance_objects, librispeech_split, ljspeech),
@@ -194,6 +204,7 @@ FORMATS: dict[str, Sequence[Write]] = {
         *(aligned, partial(aligned, packed=True), tables, pair_objects, memories),
         *(multi30k, iwslt14),
     ),
+    "texts": (plain, partial(plain, packed=True)),
 }
 """What a kind is read from. Of a kind that is not here, its demo corpus is damaged."""
 

@@ -19,7 +19,7 @@ SETTINGS = {
     "encoder.output_dropout": 0.0,
     "encoder.weight_dropout": 0.0,
     "recipe.batch": 16 * 32,
-    "recipe.max_steps": 400,
+    "recipe.max_steps": 600,
     "recipe.epochs": 100,
     "recipe.validate_every": 200,
     "recipe.schedule.initial_learning_rate": 1e-2,
