@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from PIL import Image
 
 from s2s_zoo.data.corpora import CORPORA
 from s2s_zoo.data.kinds import KINDS
@@ -19,6 +20,8 @@ from s2s_zoo.registry import PRESETS
 from tests.fuzzing.subjects import Subject
 
 RATE = 8000
+ORIENTATION = 0x0112
+"""The tag of Exif."""
 PAIRS = (
     ("a small house near the river", "ein kleines Haus am Fluss"),
     ("it is very old and quiet", "es ist sehr alt und ruhig"),
@@ -195,6 +198,39 @@ def plain(directory: Path, packed: bool = False) -> None:
         (directory / f"{name}{ending}").write_bytes(packed_or_not)
 
 
+def image(path: Path, mode: str = "L", **options: Any) -> str:
+    """6 x 5 pixels of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = np.random.default_rng(0).integers(0, 256, (6, 5, 3), np.uint8)
+    Image.fromarray(noise).convert(mode).save(path, **options)
+    return path.name
+
+
+def image_folders(place: Path) -> None:
+    modes = {"png": "P", "jpg": "CMYK", "gif": "L", "bmp": "RGB", "tif": "RGB"}
+    for label in ("cat", "dog"):
+        for ending, mode in {**modes, "webp": "RGB", "pgm": "L"}.items():
+            image(place / "train" / label / f"{label}.{ending}", mode)
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    image(place / "test" / "cat" / "turned.jpg", "RGB", exif=exif)
+
+
+def image_table(place: Path) -> None:
+    names = [image(place / f"{mode}.png", mode) for mode in ("L", "RGBA", "1", "LA")]
+    rows = [f"{label},{name},{i}" for label in "ab" for i, name in enumerate(names)]
+    lines(place / "train.csv", "label,path,by", *rows)
+    objects = [{"label": "a", "path": name} for name in names]
+    lines(place / "test.jsonl", *map(json.dumps, objects))
+
+
+def image_arrays(place: Path) -> None:
+    place.mkdir(parents=True)
+    x, y = np.random.default_rng(0).integers(0, 256, (6, 8, 7), np.uint8), np.arange(6)
+    np.savez_compressed(place / "train.npz", x=x, y=y % 2)
+    np.savez(place / "test.npz", x=x.astype("uint16"), y=(y % 2)[:, None])
+
+
 FORMATS: dict[str, Sequence[Write]] = {
     "utterances": (
         *(columns, common_voice, utterance_objects, librispeech_split, ljspeech),
@@ -205,6 +241,7 @@ FORMATS: dict[str, Sequence[Write]] = {
         *(multi30k, iwslt14),
     ),
     "texts": (plain, partial(plain, packed=True)),
+    "labelled_images": (image_folders, image_table, image_arrays),
 }
 """What a kind is read from. Of a kind that is not here, its demo corpus is damaged."""
 

@@ -35,6 +35,12 @@ DEPTHS = (50, 300, 480, 900, 980, 990, 100_000)
 ENCODINGS = ("utf-7", "utf-16", "utf-32", "big5", "idna", "nonsense", "rot13", "")
 SEPARATORS = (",", "\t", "|", '"', " ", "\r", "\n", "<", ">", "&", ":", "#", "\\", "0")
 
+DAMAGED_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, EOFError),
+    *(LookupError, ValueError, RuntimeError),
+)
+"""What the standard library raises for it."""
+
 Slot = tuple[Any, Any]
 """A container of a JSON document and a key or an index in it."""
 
@@ -76,7 +82,7 @@ def _mutate_member(content: bytes, random: Random) -> bytes:
     """A ZIP file with something wrong in a file or with a name of it."""
     try:
         return _rezipped(content, random)
-    except (zipfile.BadZipFile, zlib.error, LookupError, ValueError, RuntimeError):
+    except DAMAGED_ZIP:
         return mutate_bytes(content, random)
 
 
