@@ -8,13 +8,14 @@ import keras
 from keras import ops
 
 from s2s_zoo.encoders.base import Encoder
-from s2s_zoo.encoders.resnet import as_memory, memory_shape, rows_of
+from s2s_zoo.encoders.image_memory import as_memory, memory_shape
 from s2s_zoo.errors import check_choice, check_range
 from s2s_zoo.layers.base import MAX_LAYERS
 from s2s_zoo.layers.image_convolution import (
     PADDINGS,
     ImageConvolution,
     max_pool,
+    rows_of,
     window_count,
 )
 from s2s_zoo.layers.normalization import MaskedBatchNormalization

@@ -94,33 +94,30 @@ class ImageConvolution(ZooLayer):
         return (batch, *(window_count(side, *sizes) for side in sides), self.filters)
 
 
-def max_pool(
-    x: Tensor, size: int, stride: int, padding: Padding, fill: float = 0.0
-) -> Tensor:
+def max_pool(x: Tensor, size: int, stride: int, padding: Padding) -> Tensor:
     """The largest of each window of images (B, H, W, C).
 
     Args:
         x: images.
         size: rows and columns of a window.
         stride: rows and columns from one to the next.
-        padding: as of `ImageConvolution`; "same" adds nothing that could be largest.
-        fill: what "symmetric" adds around an image.
+        padding: as of `ImageConvolution`; what "same" adds is never the largest.
     """
-    x, how = padded(x, size, stride, padding, fill)
+    x, how = padded(x, size, stride, padding, pooling=True)
     return in_order(lambda x, order: ops.max_pool(x, size, stride, how, order), x)
 
 
 def padded(
-    x: Tensor, size: int, stride: int, padding: Padding, fill: float = 0.0
+    x: Tensor, size: int, stride: int, padding: Padding, pooling: bool = False
 ) -> tuple[Tensor, str]:
     """Images with what "symmetric" adds, and what is left to the operation to add."""
     side = (size - 1) // 2
     if padding != "symmetric" or not side:
         return x, "valid" if padding == "symmetric" else padding
-    if stride == 1 and size % 2 and not fill:
+    if stride == 1 and size % 2 and not pooling:
         return x, "same"
     sides = ((0, 0), (side, side), (side, side), (0, 0))
-    return ops.pad(x, sides, constant_values=fill), "valid"
+    return ops.pad(x, sides), "valid"
 
 
 def window_count(
@@ -147,3 +144,8 @@ def in_order(operation: Callable[[Tensor, Order], Tensor], x: Tensor) -> Tensor:
         return operation(x, "channels_last")
     moved = operation(ops.transpose(x, (0, 3, 1, 2)), "channels_first")
     return ops.transpose(moved, (0, 2, 3, 1))
+
+
+def rows_of(mask: Tensor, x: Tensor) -> Tensor:
+    """A mask (B, 1) of images as that of their rows, (B, H) of `x` (B, H, W, C)."""
+    return ops.repeat(mask, x.shape[1], axis=1)

@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 from keras.src.applications import resnet as applications
 
-from s2s_zoo.encoders.resnet import ResidualBlock, ResNetEncoder
+from s2s_zoo.encoders.resnet import ResNetEncoder
+from s2s_zoo.layers.residual_block import ResidualBlock
 from s2s_zoo.registry import PRESETS
 from tests.gradients import compiled
 
