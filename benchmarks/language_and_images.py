@@ -1,6 +1,6 @@
 """Training steps of classifiers of images against plain PyTorch, in turns.
 
-    python benchmarks/language_and_images.py resnet_small [--rows 64] [--backends jax]
+    python benchmarks/language_and_images.py resnet_small [--rows 64] [--side 64]
 
 Every contestant is a process that trains the same batches of bytes: normalization, the
 network of the preset, cross-entropy, momentum. Contestants take turns step by step
@@ -31,13 +31,15 @@ def batches(task, rows):
         }
 
 
-def preset_of(name):
+def preset_of(name, side=0):
     """Without penalties, which PyTorch's optimizer would add by itself."""
     from s2s_zoo.registry import PRESETS
 
     preset = PRESETS.get(name)
     penalties = {path: 0.0 for path in preset.settings() if path.endswith("l2")}
-    return preset.with_settings({**penalties, "task.objective.label_smoothing": 0.0})
+    sizes = {"task.size": (side, side), "task.shorter_side": 0} if side else {}
+    changes = {**penalties, **sizes, "task.objective.label_smoothing": 0.0}
+    return preset.with_settings(changes)
 
 
 def zoo_step(preset):
@@ -86,13 +88,14 @@ def main():
     parser.add_argument("preset")
     parser.add_argument("--backends", default="tensorflow,jax,torch")
     parser.add_argument("--rows", type=int, default=64)
+    parser.add_argument("--side", type=int, default=0, help="of images, in pixels")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.contestant:
         run(options)
         return
-    preset = preset_of(options.preset)
+    preset = preset_of(options.preset, options.side)
     make = pytorch_step if options.contestant == "pytorch" else zoo_step
     step, data = make(preset), list(batches(preset.task, options.rows))
     for batch in data * 2:
@@ -105,7 +108,8 @@ def run(options):
     contestants = {}
     for name in names:
         environment = {} if name == "pytorch" else {"KERAS_BACKEND": name}
-        arguments = [options.preset, "--rows", str(options.rows), "--contestant", name]
+        arguments = [options.preset, "--contestant", name]
+        arguments += ["--rows", str(options.rows), "--side", str(options.side)]
         contestants[name] = Contestant(__file__, arguments, **environment)
     race(contestants, options.steps, BATCHES)
     medians = {name: found.median for name, found in contestants.items()}
