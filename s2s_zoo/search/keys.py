@@ -3,7 +3,7 @@
 from keras import ops
 
 from s2s_zoo.layers.masking import sequence_mask
-from s2s_zoo.search.threefry import threefry
+from s2s_zoo.layers.threefry import threefry
 from s2s_zoo.typing import Tensor
 
 STEPS = 2.0**15

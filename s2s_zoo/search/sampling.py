@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 import keras
 from keras import ops
 
+from s2s_zoo.layers.threefry import threefry, uniform
 from s2s_zoo.search.loop import Loop, while_loop
 from s2s_zoo.search.result import (
     Reached,
@@ -17,7 +18,6 @@ from s2s_zoo.search.result import (
     resumed,
 )
 from s2s_zoo.search.rules import Rules
-from s2s_zoo.search.threefry import threefry, uniform
 from s2s_zoo.typing import DecoderState, Tensor
 from s2s_zoo.vocabulary import END, START
 

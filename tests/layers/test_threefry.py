@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from s2s_zoo.search.threefry import threefry, uniform
+from s2s_zoo.layers.threefry import threefry, uniform
 
 
 def words(*values):
