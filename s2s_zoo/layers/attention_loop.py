@@ -11,11 +11,14 @@ from s2s_zoo.layers.cells import (
     gru_back,
     gru_cell,
     gru_factors,
+    kernel_gradient,
     lstm_back,
     lstm_cell,
     lstm_factors,
+    over_steps,
     packed,
     recurrent_product,
+    weighted_mean,
 )
 from s2s_zoo.layers.content_attention import additive_scores, dot_scores
 from s2s_zoo.layers.recurrent import PARTS, State
@@ -131,7 +134,7 @@ class _Loop:
         g = recurrent_product(carry[0], *self.recurrent)
         found = self.cell.step(x, g, carry[:parts])
         weights = ops.softmax(self._score(found[0]) + self.bias, axis=-1)
-        context = _mean(weights, self.values)
+        context = weighted_mean(weights, self.values)
         new = (*found[:parts], context, *found[parts:], weights)
         return new, new
 
@@ -211,14 +214,14 @@ class _Loop:
         """Gradient of the query, and the sums over steps with this step added."""
         keys = self.keys
         if not self.scores:
-            return _mean(score, keys), ()
+            return weighted_mean(score, keys), ()
         tanh = ops.tanh(keys + ops.cast(query, keys.dtype)[:, None])
         slopes = ops.cast(score, keys.dtype)[..., None] * (1 - tanh * tanh)
         slopes = ops.cast(slopes, "float32")
         direction = ops.cast(self.scores[1], "float32")
         return (
             ops.sum(slopes, axis=1) * direction,
-            (sums[0] + slopes, sums[1] + _mean(score, tanh)),
+            (sums[0] + slopes, sums[1] + weighted_mean(score, tanh)),
         )
 
     def _gradients(
@@ -230,16 +233,16 @@ class _Loop:
     ) -> Gradients:
         last, steps = found
         dx, dg = self.cell.products(steps.joint)
-        recurrent = [_outer(before, dg, self.recurrent[0])]
+        recurrent = [kernel_gradient(before, dg, self.recurrent[0])]
         for bias in self.recurrent[1:]:
             recurrent.append(ops.cast(ops.sum(dg, axis=(0, 1))[None], bias.dtype))
         keys, scores = self._gradients_of_scores(last, steps, queries)
-        values = _over_steps(self.attention, steps.context, self.values)
+        values = over_steps(self.attention, steps.context, self.values)
         return (
             ops.cast(dx, self.x.dtype),
             ops.zeros_like(self.kept),
             ops.concatenate(last.state, axis=-1),
-            _outer(fed, dx, self.of_contexts),
+            kernel_gradient(fed, dx, self.of_contexts),
             keys,
             values,
             ops.zeros_like(self.bias),
@@ -253,9 +256,9 @@ class _Loop:
         """Gradients of the keys, and of the weights of additive scores."""
         keys = self.keys
         if not self.scores:
-            return _over_steps(steps.score, queries, keys), []
+            return over_steps(steps.score, queries, keys), []
         kernel, direction = self.scores
-        of_kernel = _outer(self.states[0], steps.query, kernel)
+        of_kernel = kernel_gradient(self.states[0], steps.query, kernel)
         of_direction = ops.cast(ops.sum(last.sums[1], axis=0), direction.dtype)
         of_keys = last.sums[0] * ops.cast(direction, "float32")
         return ops.cast(of_keys, keys.dtype), [of_kernel, of_direction]
@@ -300,12 +303,6 @@ def _times(x: Tensor, kept: Tensor) -> Tensor:
     return x * ops.cast(kept, x.dtype) if kept.shape[-1] else x
 
 
-def _mean(weights: Tensor, values: Tensor) -> Tensor:
-    """(B, C) float32 sum of `values` (B, T, C) under `weights` (B, T)."""
-    weights = ops.cast(weights, values.dtype)[:, None]
-    return ops.cast(ops.matmul(weights, values)[:, 0], "float32")
-
-
 def _softmax_back(weights: Tensor, context: Tensor, values: Tensor) -> Tensor:
     """(B, T) gradient of the scores by that of the context (B, C)."""
     context = ops.cast(context, values.dtype)[..., None]
@@ -313,20 +310,6 @@ def _softmax_back(weights: Tensor, context: Tensor, values: Tensor) -> Tensor:
     return weights * (
         of_weights - ops.sum(weights * of_weights, axis=-1, keepdims=True)
     )
-
-
-def _over_steps(weights: Tensor, rows: Tensor, like: Tensor) -> Tensor:
-    """(B, T, C) sum over steps of `weights` (U, B, T) times `rows` (U, B, C)."""
-    weights = ops.transpose(ops.cast(weights, like.dtype), (1, 2, 0))
-    rows = ops.transpose(ops.cast(rows, like.dtype), (1, 0, 2))
-    return ops.matmul(weights, rows)
-
-
-def _outer(left: Tensor, right: Tensor, kernel: Tensor) -> Tensor:
-    """Gradient of `kernel` (M, N): products of (U, B, M) and (U, B, N) added up."""
-    left = ops.reshape(ops.cast(left, kernel.dtype), (-1, kernel.shape[0]))
-    right = ops.reshape(ops.cast(right, kernel.dtype), (-1, kernel.shape[1]))
-    return ops.matmul(ops.transpose(left), right)
 
 
 def _apart(x: Tensor, widths: tuple[int, ...]) -> list[Tensor]:

@@ -92,3 +92,23 @@ def packed(*tensors: Tensor) -> Tensor:
     return ops.concatenate(
         [ops.cast(tensor, tensors[0].dtype) for tensor in tensors], axis=-1
     )
+
+
+def weighted_mean(weights: Tensor, values: Tensor) -> Tensor:
+    """(B, C) float32 sum of `values` (B, T, C) under `weights` (B, T)."""
+    weights = ops.cast(weights, values.dtype)[:, None]
+    return ops.cast(ops.matmul(weights, values)[:, 0], "float32")
+
+
+def over_steps(weights: Tensor, rows: Tensor, like: Tensor) -> Tensor:
+    """(B, T, C) sum over steps of `weights` (U, B, T) times `rows` (U, B, C)."""
+    weights = ops.transpose(ops.cast(weights, like.dtype), (1, 2, 0))
+    rows = ops.transpose(ops.cast(rows, like.dtype), (1, 0, 2))
+    return ops.matmul(weights, rows)
+
+
+def kernel_gradient(left: Tensor, right: Tensor, kernel: Tensor) -> Tensor:
+    """Gradient of `kernel` (M, N): products of (U, B, M) and (U, B, N) added up."""
+    left = ops.reshape(ops.cast(left, kernel.dtype), (-1, kernel.shape[0]))
+    right = ops.reshape(ops.cast(right, kernel.dtype), (-1, kernel.shape[1]))
+    return ops.matmul(ops.transpose(left), right)
