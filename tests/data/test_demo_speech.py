@@ -117,8 +117,8 @@ def test_the_corpus_of_a_faster_process_is_kept(
     synthesize = demo_speech._synthesize
     directory = tmp_path / "demo"
 
-    def overtaken(made: Path, progress: bool) -> None:
-        synthesize(made, progress)
+    def overtaken(lines: dict, made: Path, progress: bool) -> None:
+        synthesize(lines, made, progress)
         monkeypatch.setattr(demo_speech, "_synthesize", synthesize)
         CORPUS.prepare(directory, progress=False)
         (directory / "winner").touch()

@@ -9,7 +9,7 @@ import itertools
 import os
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -98,14 +98,14 @@ class Line(NamedTuple):
 def script() -> dict[str, list[Line]]:
     """Everything to be spoken, split by split; always the same."""
     generator = random.Random(VERSION)
-    sentences = [_split(_expand(template), generator) for template in TEMPLATES]
+    sentences = [_split(expand(template), generator) for template in TEMPLATES]
     return {
         split: list(_draw([parts[split] for parts in sentences], part, generator))
         for split, part in PARTS.items()
     }
 
 
-def _expand(template: str) -> list[str]:
+def expand(template: str) -> list[str]:
     """Every sentence of a template."""
     choices = [WORDS.get(word, word).split() for word in template.split()]
     return [" ".join(sentence) for sentence in itertools.product(*choices)]
@@ -152,9 +152,18 @@ class DemoSpeech(Corpus):
     splits: tuple[str, ...] = ("train", "validation", "test")
     made_locally: bool = True
 
+    @property
+    def mark(self) -> bytes:
+        """What the file of the version holds."""
+        return _MARK
+
+    def script(self) -> dict[str, list[Line]]:
+        """Everything to be spoken, split by split."""
+        return script()
+
     def found_in(self, directory: Path) -> bool:
-        mark = directory / "VERSION"
-        return mark.is_file() and mark.read_bytes() == _MARK
+        version = directory / "VERSION"
+        return version.is_file() and version.read_bytes() == self.mark
 
     def home(self) -> Path:
         return cache_directory() / f"{self.name}-{VERSION}"
@@ -170,7 +179,7 @@ class DemoSpeech(Corpus):
             return directory
         if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
             raise UserError(
-                f"{directory} exists and is not version {VERSION} of {self.name}: "
+                f"{directory} exists and is not {self.mark.decode().strip()}: "
                 "name a new or an empty directory"
             )
         _require_espeak()
@@ -184,7 +193,7 @@ class DemoSpeech(Corpus):
         self.check_split(split)
         if not self.found_in(directory):
             raise UserError(
-                f"{directory} does not hold version {VERSION} of {self.name}: "
+                f"{directory} does not hold {self.mark.decode().strip()}: "
                 f"make it with `s2s-zoo data prepare {self.name}`"
             )
         return read_manifest(directory / f"{split}.csv")
@@ -195,8 +204,8 @@ class DemoSpeech(Corpus):
             dir=directory.parent, prefix=f".{directory.name}-"
         ) as temporary:
             made = Path(temporary) / "corpus"
-            _synthesize(made, progress)
-            (made / "VERSION").write_bytes(_MARK)
+            _synthesize(self.script(), made, progress)
+            (made / "VERSION").write_bytes(self.mark)
             try:
                 os.replace(made, directory)
             except OSError:
@@ -215,12 +224,14 @@ def _require_espeak() -> None:
         )
 
 
-def _synthesize(directory: Path, progress: bool) -> None:
+def _synthesize(
+    every: Mapping[str, Sequence[Line]], directory: Path, progress: bool
+) -> None:
     from rich.console import Console
     from rich.progress import track
 
     synthesizer = SpeechSynthesizer()
-    for split, lines in script().items():
+    for split, lines in every.items():
         folder = directory / split
         folder.mkdir(parents=True)
         shown = track(
