@@ -84,6 +84,23 @@ class SpeechSynthesizer:
         samples = np.concatenate(self._chunks).astype(np.float32) / np.float32(32768)
         return _resample(_trim(samples, self._rate), self._rate, sample_rate)
 
+    def phonemes(self, text: str, *, voice: str) -> str:
+        """The phonemes of a text by their names in espeak-ng, words apart.
+
+        Args:
+            text: without punctuation, which has no phonemes.
+            voice: language and variant, such as "en-us".
+
+        Raises:
+            UserError: espeak-ng has no such voice.
+        """
+        self._set_voice(voice)
+        rest, found = ctypes.c_char_p(text.encode()), []
+        while rest.value:
+            clause = self._espeak.espeak_TextToPhonemes(ctypes.byref(rest), _UTF8, 0)
+            found.append((clause or b"").decode())
+        return " ".join(" ".join(found).split())
+
     def _set_voice(self, voice: str) -> None:
         variant = voice.partition("+")[2]
         # espeak-ng itself speaks without a variant that it does not know.
@@ -113,6 +130,12 @@ def _private_copy(library: Path) -> ctypes.CDLL:
     espeak.espeak_ng_SetRandSeed.restype = None
     espeak.espeak_SetVoiceByName.argtypes = (ctypes.c_char_p,)
     espeak.espeak_SetSynthCallback.argtypes = (_Callback,)
+    espeak.espeak_TextToPhonemes.argtypes = (
+        ctypes.POINTER(ctypes.c_char_p),
+        ctypes.c_int,
+        ctypes.c_int,
+    )
+    espeak.espeak_TextToPhonemes.restype = ctypes.c_char_p
     espeak.espeak_SetSynthCallback.restype = None
     espeak.espeak_Synth.argtypes = (
         ctypes.c_char_p,
