@@ -68,5 +68,6 @@ def test_random_batches_fit_their_budget(name):
     assert 0 < units <= padded <= 20.0
     assert (inputs["source_lengths"] <= size).all()
     assert (target["target_lengths"] <= target["target"].shape[1]).all()
-    (classes,) = task.offers(20.0)["decoder"].values()
-    assert target["target"].max() < classes
+    if target["target"].dtype.kind == "i":
+        (classes,) = task.offers(20.0)["decoder"].values()
+        assert target["target"].max() < classes
