@@ -398,6 +398,16 @@ class Task(abc.ABC):
         del evaluation, path
         return False
 
+    def illustrate(self, example: Any, outcome: Outcome, path: Path) -> None:
+        """Leave what can be seen or heard of a validation in a training; here nothing.
+
+        Args:
+            example: the first that was held out.
+            outcome: what the model made of it.
+            path: of the files to write, without an ending.
+        """
+        del example, outcome, path
+
     def serving(self, model: Seq2Seq, examples: Sequence[Any] = ()) -> Serving:
         """The model from raw input to raw output, in one graph.
 
