@@ -10,25 +10,23 @@ from numpy.typing import NDArray
 from s2s_zoo.errors import UserError
 from s2s_zoo.tasks.serving import DEFAULT, OF_TOKENS, Serving
 
-TOLERANCE = 1e-4
 SHOWN = 3
 
 Arrays = dict[str, NDArray[Any]]
 Runner = Callable[[list[Arrays]], list[Arrays]]
 
 
-def compare(serving: Serving, run: Runner, tolerance: float = TOLERANCE) -> float:
+def compare(serving: Serving, run: Runner) -> float:
     """Run the exported model and the model itself on the same raw inputs.
 
     Each sample goes through alone and all of them as one padded batch. Texts must
-    be those of `model.generate`, integers equal, floats within `tolerance`. A format
+    be those of `model.generate`, integers equal, floats within the tolerance. A format
     that reads texts is given texts, and their ids too.
 
     Args:
-        serving: the model and its samples.
+        serving: the model, its samples and its tolerance.
         run: runs the exported model on batches of inputs by `signature/input`; the
             keys of its outputs are `signature/output`.
-        tolerance: largest absolute difference.
 
     Returns:
         The largest absolute difference found.
@@ -39,7 +37,7 @@ def compare(serving: Serving, run: Runner, tolerance: float = TOLERANCE) -> floa
     groups = [[sample] for sample in serving.samples] + [serving.samples]
     found_in_all = run([signature_inputs(serving, group) for group in groups])
     texts = serving.model.generate(serving.samples) if serving.pieces else []
-    problems, largest = [], 0.0
+    problems, largest, tolerance = [], 0.0, serving.tolerance
     for i, found in enumerate(found_in_all):
         expected = _outputs(serving, groups[i], texts[i : i + 1] or texts)
         lengths = ", ".join(str(len(sample)) for sample in groups[i])

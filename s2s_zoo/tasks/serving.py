@@ -59,6 +59,8 @@ class Serving:
         reader: how texts become the inputs, where these are token ids; a format that
             can do it takes texts as the `source` of `DEFAULT`, and ids by `OF_TOKENS`.
         assets: files a client needs, by name.
+        tolerance: absolute difference of floats up to which an exported model is the
+            same; more where outputs magnify rounding.
     """
 
     model: Seq2Seq
@@ -71,3 +73,4 @@ class Serving:
     strip: bool = False
     reader: Reader | None = None
     assets: Mapping[str, bytes] = field(default_factory=dict)
+    tolerance: float = 1e-4
