@@ -77,9 +77,19 @@ class Utterances(Kind[list[Utterance]]):
     def check(
         self, data: str, preset: Any, progress: Progress | None = None
     ) -> DataReport:
-        """Its alphabet, limits and CTC frames count."""
+        """Its alphabet, limits and CTC frames count.
+
+        Raises:
+            UserError: nothing can be read, or the task reads no transcripts.
+        """
+        task = preset.task
+        if not hasattr(task, "alphabet"):
+            raise UserError(
+                f"{task.name} reads no transcripts, so there is nothing to check them "
+                "by: name a preset of a recognizer or of a synthesizer"
+            )
         found, unread = _splits(self.open(data))
-        task, model = preset.task, preset.scaled().build()
+        model = preset.scaled().build()
         return check_utterances(
             found,
             unread=unread,
