@@ -1,0 +1,150 @@
+"""How near synthesized speech is to a recording, and whether attention went along."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_zoo.metrics.bootstrap import Pooled
+
+Frames = NDArray[np.floating]
+CEPSTRA = 13
+"""Cepstral coefficients that are compared, the zeroth left out (Kubichek, 1993)."""
+DECIBELS = 10 / math.log(10) * math.sqrt(2)
+
+
+class Spoken(NamedTuple):
+    """A sentence that was synthesized, beside its recording.
+
+    Attributes:
+        recorded: (U, M) natural logarithms of mel magnitudes.
+        found: (U', M) the same of what was synthesized.
+        finished: whether it ended by itself.
+        alignment: (U', T) weights of the attention.
+    """
+
+    recorded: Frames
+    found: Frames
+    finished: bool
+    alignment: Frames
+
+
+def speech_measures(sentences: Sequence[Spoken]) -> dict[str, Pooled]:
+    """Metrics of synthesized sentences.
+
+    - `mel_cepstral_distortion`, dB of a frame, after dynamic time warping;
+    - `duration_error`: frames too many or too few, over those of the recordings;
+    - `stop_accuracy`: sentences that ended by themselves, and neither before half of
+      the recording nor after one and a half of it;
+    - `attention_diagonality`: as `diagonality`, a mean over sentences;
+    - `attention_coverage`: as `coverage`, likewise.
+    """
+    distances = [distortion(one.recorded, one.found) for one in sentences]
+    sizes = [(len(one.recorded), len(one.found)) for one in sentences]
+    return {
+        "mel_cepstral_distortion": Pooled.ratio(*zip(*distances, strict=True)),
+        "duration_error": Pooled.ratio(
+            [abs(found - wanted) for wanted, found in sizes],
+            [wanted for wanted, _ in sizes],
+        ),
+        "stop_accuracy": Pooled.mean(
+            one.finished and wanted / 2 <= found <= 1.5 * wanted
+            for one, (wanted, found) in zip(sentences, sizes, strict=True)
+        ),
+        "attention_diagonality": Pooled.mean(
+            diagonality(one.alignment) for one in sentences
+        ),
+        "attention_coverage": Pooled.mean(coverage(one.alignment) for one in sentences),
+    }
+
+
+def distortion(recorded: Frames, found: Frames) -> tuple[float, float]:
+    """Mel-cepstral distortion along the best alignment in time.
+
+    Kubichek, "Mel-cepstral distance measure for objective speech quality assessment"
+    (1993): 10/ln 10 · √(2 Σ Δc²) of the coefficients 1 to 13.
+
+    Args:
+        recorded: (U, M) natural logarithms of mel magnitudes.
+        found: (U', M); where there is nothing, each recorded frame is compared with
+            silence.
+
+    Returns:
+        dB in all, and the pairs of frames they are summed over.
+
+    Example:
+        >>> import numpy as np
+        >>> from s2s_zoo.metrics.speech import distortion
+        >>> frames = np.random.default_rng(0).normal(size=(9, 20))
+        >>> distortion(frames, np.repeat(frames, 2, axis=0))
+        (0.0, 18.0)
+    """
+    if not len(recorded):
+        return 0.0, 0.0
+    if not len(found):
+        found = np.zeros((1, recorded.shape[1]))
+    one, other = cepstra(recorded), cepstra(found)
+    difference = one[:, None] - other[None]
+    return warped(DECIBELS * np.sqrt(np.square(difference).sum(axis=-1)))
+
+
+def cepstra(frames: Frames) -> NDArray[np.float64]:
+    """(U, 13) coefficients c of `frames` (U, M), whose channel n is Σ c_k cos θ_kn."""
+    channels = frames.shape[1]
+    order = np.arange(1, min(CEPSTRA, channels - 1) + 1)
+    angles = np.pi * order * (np.arange(channels)[:, None] + 0.5) / channels
+    return np.asarray(frames, np.float64) @ np.cos(angles) * (2 / channels)
+
+
+def warped(costs: NDArray[np.float64]) -> tuple[float, float]:
+    """The least sum of `costs` (N, M) on a path from corner to corner, and its length.
+
+    Steps go one down, one right, or both; a diagonal at a time.
+    """
+    rows, columns = costs.shape
+    nowhere = np.full((2, rows + 1), np.inf)
+    before, last = nowhere.copy(), nowhere.copy()
+    for diagonal in range(rows + columns - 1):
+        low, high = max(0, diagonal - columns + 1), min(rows - 1, diagonal)
+        row = np.arange(low, high + 1)
+        here = nowhere.copy()
+        if diagonal:
+            ways = np.stack([before[:, row], last[:, row], last[:, row + 1]])
+            best = ways[ways[:, 0].argmin(axis=0), :, np.arange(len(row))]
+        else:
+            best = np.zeros((1, 2))
+        here[0, row + 1] = best[:, 0] + costs[row, diagonal - row]
+        here[1, row + 1] = best[:, 1] + 1
+        before, last = last, here
+    return float(last[0, rows]), float(last[1, rows])
+
+
+def diagonality(alignment: Frames) -> float:
+    """How straight attention (U, T) went ahead: correlation of frame and place.
+
+    The place is the entry most attended to. 1 is a straight line; what goes nowhere, or
+    back, is 0.
+    """
+    if min(alignment.shape) < 2:
+        return 0.0
+    place = alignment.argmax(axis=1).astype(np.float64)
+    frame = np.arange(len(alignment), dtype=np.float64)
+    place, frame = place - place.mean(), frame - frame.mean()
+    spread = math.sqrt(float(place @ place) * float(frame @ frame))
+    return max(0.0, float(place @ frame) / spread) if spread else 0.0
+
+
+def coverage(alignment: Frames) -> float:
+    """Share of the T entries that some frame of attention (U, T) went to.
+
+    An entry counts where its neighbour is the one most attended to: a short sound may
+    have no frame of its own.
+    """
+    if not alignment.size:
+        return 0.0
+    met = np.zeros(alignment.shape[1] + 2, bool)
+    for place in np.unique(alignment.argmax(axis=1)):
+        met[place : place + 3] = True
+    return float(met[1:-1].mean())

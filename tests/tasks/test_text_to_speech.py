@@ -1,0 +1,214 @@
+"""Speech from text: what is trained on, spoken, written and drawn."""
+
+import wave
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from s2s_zoo.data.audio import read_audio, write_wav
+from s2s_zoo.data.manifests import read_manifest
+from s2s_zoo.data.voices import TAIL, VoiceBatches, recorded, trimmed
+from s2s_zoo.errors import UserError
+from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.registry import PRESETS
+from s2s_zoo.tasks.evaluation import Outcome
+from s2s_zoo.tasks.speaker import Speech
+from s2s_zoo.workflows.evaluate import evaluate
+from s2s_zoo.workflows.export import export
+from s2s_zoo.workflows.infer import infer
+from s2s_zoo.workflows.train import train
+from tests.speech_corpus import RATE, tones
+
+TEXTS = ("abc", "de", "abcde", "ba", "cab", "dab")
+PRESET = PRESETS.get("tacotron2_small").scaled()
+FULL = PRESETS.get("tacotron2_small").settings()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A folder as LJSpeech has it."""
+    folder = tmp_path_factory.mktemp("voice")
+    (folder / "wavs").mkdir()
+    rng = np.random.default_rng(0)
+    for i, text in enumerate(TEXTS):
+        write_wav(folder / "wavs" / f"{i}.wav", tones(text, rng), RATE)
+    lines = (f"{i}|{text.upper()}|{text}\n" for i, text in enumerate(TEXTS))
+    (folder / "metadata.csv").write_text("".join(lines))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(corpus, tmp_path_factory):
+    """Three steps of a tiny model."""
+    run = tmp_path_factory.mktemp("runs") / "run"
+    settings = PRESET.settings()
+    changed = {p: v for p, v in settings.items() if v != FULL[p]}
+    settings = changed | {"recipe.max_steps": 3, "recipe.validate_every": 3}
+    settings |= {"task.buckets": 1, "task.vocoder.iterations": 2}
+    settings |= {"task.search.frames_per_token": 3.0, "task.search.stop": 0.999}
+    result = train(
+        preset="tacotron2_small", data=str(corpus), run_dir=run, settings=settings
+    )
+    assert result.steps == 3
+    return run
+
+
+def test_a_training_shows_and_speaks_a_held_out_sentence_at_each_validation(run):
+    for name in ("example.png", "step-00000003.png"):
+        assert (run / "plots" / name).read_bytes().startswith(b"\x89PNG")
+    with wave.open(str(run / "plots" / "step-00000003.wav")) as file:
+        assert file.getframerate() == RATE
+
+
+def test_speech_is_written_drawn_and_told(run, tmp_path):
+    output, picture = tmp_path / "hello.wav", tmp_path / "p.png"
+    (found,) = infer(run=run, inputs=["Abc, de"], output=output, plot=picture)
+    speech = found["output"]
+    with wave.open(str(output)) as file:
+        form = (file.getnchannels(), file.getsampwidth(), file.getframerate())
+        assert form == (1, 2, RATE)
+        assert file.getnframes() == len(speech.samples) > 0
+    assert str(speech).startswith(f"{found['seconds']:.2f} s of speech at 16000 Hz")
+    assert np.abs(speech.samples).max() <= 1
+    assert picture.is_file()
+    model = Seq2Seq.from_preset(run / "preset", load_weights=True)
+    (again,) = model.generate(["Abc, de"])
+    np.testing.assert_allclose(again.samples, speech.samples, atol=1e-4)
+    assert again.alignment.shape == (len(again.frames), len("abc, de") + 1)
+
+
+def test_what_cannot_be_said_is_told_in_its_place(run, tmp_path):
+    output = tmp_path / "out.wav"
+    found = infer(run=run, inputs=["abc", "\u05d0", " ", "de"], output=output)
+    assert ["error" in result for result in found] == [False, True, True, False]
+    assert "['\u05d0']" in found[1]["error"]
+    assert "Nothing to say" in found[2]["error"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["out-1.wav", "out-4.wav"]
+
+
+def test_an_evaluation_measures_what_is_spoken(run, corpus):
+    found = evaluate(run=run, data=str(corpus), split="validation")
+    metrics = found.metrics
+    assert next(iter(metrics)) == "mel_cepstral_distortion"
+    assert metrics["mel_cepstral_distortion"] > 0
+    assert 0 <= metrics["stop_accuracy"] <= 1
+    assert np.isfinite(metrics["loss"])
+    assert str(found.outputs[0].reference) in TEXTS
+    assert "mcd:13,dtw" in found.signature
+
+
+def test_a_recording_that_is_what_it_should_be_costs_nothing(corpus):
+    task, utterances = PRESET.task, read_manifest(corpus)
+    outcomes = []
+    for one in utterances:
+        reference = task.reference(one)
+        speech = Speech(reference.frames, np.eye(len(reference.frames)), True, task)
+        outcomes.append(Outcome(one.name, reference, speech))
+    values = {name: m.value for name, m in task.measures(outcomes).items()}
+    assert values["mel_cepstral_distortion"] == 0
+    assert values["duration_error"] == 0
+    assert values["stop_accuracy"] == 1
+
+
+def test_batches_hold_frames_and_where_to_stop(corpus):
+    task, utterances = PRESET.task, read_manifest(corpus)
+    batches = task.batches(utterances)
+    (batch, *_) = batches.plan(1000.0, shuffle=False).epoch(0)
+    inputs, target = batches.load(batch)
+    for row, i in enumerate(batch.indices):
+        frames = recorded(utterances[i], task.spectrogram, task.trim_db)
+        length = target["target_lengths"][row]
+        assert length == len(frames) + TAIL
+        np.testing.assert_array_equal(target["target"][row, : len(frames)], frames)
+        assert not target["target"][row, len(frames) :].any()
+        where = np.flatnonzero(target["stop"][row])
+        assert where.tolist() == list(range(len(frames), length))
+        ids = inputs["source"][row, : inputs["source_lengths"][row]]
+        assert ids.tolist() == task.text.encode(utterances[i].transcript).tolist()
+    seconds = target["target_lengths"].sum() / task.spectrogram.frame_rate
+    assert batches.units(inputs) == pytest.approx(seconds)
+
+
+def test_what_cannot_be_read_is_an_empty_row(corpus, tmp_path):
+    utterances = read_manifest(corpus)
+    missing = replace(utterances[0], source=str(tmp_path / "none.wav"))
+    shorter = replace(utterances[2], seconds=0.1)
+    task = PRESET.task
+    batches: VoiceBatches = task.batches([missing, shorter, utterances[1]])
+    lengths = {}
+    for batch in batches.plan(1000.0, shuffle=False).epoch(0):
+        inputs, _ = batches.load(batch)
+        for row, i in enumerate(batch.indices):
+            lengths[i] = inputs["source_lengths"][row], inputs["target_lengths"][row]
+    assert lengths[0] == lengths[1] == (0, 0)
+    assert min(lengths[2]) > 0
+    reasons = batches.unreadable
+    assert "cannot be read" in reasons[missing.name]
+    assert "longer than its manifest says" in reasons[shorter.name]
+
+
+def test_silence_at_the_ends_is_cut():
+    voice = tones("abc", np.random.default_rng(0))
+    padded = np.pad(voice, (RATE, 2 * RATE))
+    assert len(trimmed(padded, 40.0)) < len(voice) + RATE // 20
+    assert len(trimmed(padded, 0.0)) == len(padded)
+
+
+def test_what_cannot_be_learned_from_is_set_aside(corpus):
+    task, utterances = PRESET.task, read_manifest(corpus)
+    short, empty = (
+        replace(utterances[0], name="short", seconds=0.1),
+        replace(utterances[0], name="empty", transcript="\u2026 "),
+    )
+    found = task.select(None, [*utterances, short, empty], "here")
+    assert [u.name for u in found.usable] == [u.name for u in utterances]
+    assert sorted(found.dropped.values()) == [["empty"], ["short"]]
+    assert len(task.select(None, [short], "here", training=False).usable) == 1
+    with pytest.raises(UserError, match="here: no usable recording among 1"):
+        task.select(None, [empty], "here")
+    with pytest.raises(UserError, match="There are no recordings in here"):
+        task.select(None, [], "here")
+    strange = replace(utterances[0], transcript="\u05d0b \u05d0")
+    with pytest.raises(UserError, match=r"Received also '\u05d0' 2 times"):
+        task.select(None, [strange], "here")
+
+
+def test_a_limit_is_told_from_a_stop(run):
+    model = Seq2Seq.from_preset(run / "preset", load_weights=True)
+    dense = model.decoder.stop_dense
+    for bias, finished in ((-99.0, False), (99.0, True)):
+        dense.bias.assign(np.full(dense.bias.shape, bias))
+        (found,) = model.task.infer(model, ["abc"], "frames_per_token=2,extra_frames=4")
+        assert found["finished"] == finished
+        assert ("cut at the limit" in str(found["output"])) != finished
+        assert len(found["output"].frames) == (0 if finished else 12)
+        assert len(found["output"].samples) == max(0, 11 * 32) * (not finished)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
+)
+def test_a_saved_model_speaks_ids(run, tmp_path):
+    found = export(run=run, output=tmp_path / "saved")
+    assert found.max_abs_difference < 1e-4
+    import tensorflow as tf
+
+    model = Seq2Seq.from_preset(run / "preset", load_weights=True)
+    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serve"]
+    ids = model.task.text.encode("bad cab")
+    said = serve(source=ids[None], source_lengths=np.array([len(ids)], "int32"))
+    (speech,) = model.generate(["bad cab"])
+    count = int(said["lengths"][0])
+    assert count == len(speech.samples) > 0
+    np.testing.assert_allclose(said["waveforms"][0, :count], speech.samples, atol=1e-4)
+
+
+def test_a_file_of_the_output_reads_back(tmp_path):
+    frames = PRESET.task.spectrogram(tones("ab", np.random.default_rng(1)))
+    speech = Speech(frames, np.zeros((len(frames), 1)), True, PRESET.task)
+    PRESET.task.write([{"input": "ab", "output": speech}], tmp_path / "x.wav")
+    audio = read_audio(tmp_path / "x.wav", RATE)
+    np.testing.assert_allclose(audio, speech.samples, atol=1 / 32768)
