@@ -1,4 +1,6 @@
-"""Parameters of the translation presets, by hand from the papers' layers."""
+"""Parameters of presets, by hand from the papers' layers."""
+
+from itertools import pairwise
 
 import pytest
 
@@ -87,6 +89,46 @@ def language_model(words, width, units, tied, bias=True):
 PTB_WORDS = 10_002
 
 
+def normalized_convolution(inputs, outputs, window):
+    return window * inputs * outputs + 2 * outputs
+
+
+def dense(inputs, outputs):
+    return inputs * outputs + outputs
+
+
+def tacotron2(
+    width, filters, units, prenet, depth, places, postnet, mels=80, bins=0, **other
+):
+    """37 symbols; the encoder's LSTM has a quarter of the decoder's units."""
+    reduction, layers, half = other["reduction"], other["layers"], units // 4
+    total = 37 * width + normalized_convolution(width, filters, 5)
+    total += 2 * normalized_convolution(filters, filters, 5) + 2 * lstm(filters, half)
+    memory = 2 * half
+    total += dense(mels, prenet) + dense(prenet, prenet)
+    total += lstm(prenet + memory, units) + lstm(units, units)
+    total += units * depth + memory * depth + dense(31, places) + places * depth
+    total += 2 * depth + dense(units + memory, reduction * (mels + 1))
+    sizes = [mels, *(postnet,) * (layers - 1), mels]
+    total += sum(normalized_convolution(a, b, 5) for a, b in pairwise(sizes))
+    if bins:
+        total += normalized_convolution(mels, 256, 4)
+        total += normalized_convolution(256, 512, 4) + 512 * bins
+    return total
+
+
+def wavenet(channels, layers, mels=80, classes=256):
+    half = channels // 2
+    total = normalized_convolution(classes, channels, 3)
+    gated = 2 * normalized_convolution(half, channels, 3)
+    total += layers * (gated + 2 * channels**2)
+    return total + mels * channels + channels * (channels + classes)
+
+
+BIG = tacotron2(512, 512, 1024, 256, 128, 32, 512, bins=513, reduction=1, layers=5)
+SMALL = tacotron2(128, 128, 256, 128, 64, 16, 128, reduction=2, layers=4)
+
+
 @pytest.mark.parametrize(
     ("name", "derived", "published"),
     [
@@ -117,6 +159,10 @@ PTB_WORDS = 10_002
             language_model(PTB_WORDS, 400, (1150, 1150, 400), True),
             24.2e6,
         ),
+        ("tacotron2", BIG, None),
+        ("tacotron2_small", SMALL, None),
+        ("wavenet", wavenet(64, 30), None),
+        ("wavenet_small", wavenet(32, 16), None),
     ],
 )
 def test_counts(name, derived, published):
