@@ -35,6 +35,13 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Let the model of RUN search so from now on; its files are stored with it.",
 )
+@click.option(
+    "--judge",
+    "recognizer",
+    type=click.Path(exists=True, file_okay=False),
+    metavar="RUN",
+    help="Let this recognizer hear what RUN speaks, and the recordings.",
+)
 @options.compiled
 @options.backend
 @options.as_json
@@ -49,6 +56,7 @@ def command(
     search: str,
     tuned: bool,
     kept: bool,
+    recognizer: str | None,
     compiled: bool,
     backend: str | None,
     as_json: bool,
@@ -57,6 +65,9 @@ def command(
     options.start_backend(backend)
     if tuned:
         _tune(run, data, audio_root, split, search, kept, as_json)
+        return
+    if recognizer:
+        _judge(run, recognizer, data, audio_root, split, search, as_json)
         return
     from s2s_zoo.workflows.evaluate import evaluate
     from s2s_zoo.workflows.tune import keep_search
@@ -82,6 +93,43 @@ def command(
         options.print_json(_summary(result))
     else:
         _print(result, by or "")
+
+
+def _judge(
+    run: str | None,
+    recognizer: str,
+    data: str | None,
+    audio_root: tuple[str, ...],
+    split: str | None,
+    search: str,
+    as_json: bool,
+) -> None:
+    """Print what a recognizer understood of synthesized speech."""
+    from s2s_zoo.metrics.presentation import difference_text, metric_text
+    from s2s_zoo.workflows.judge import METRIC, judge
+
+    from .console import ConsoleReporter
+
+    with ConsoleReporter() as reporter:
+        found = judge(
+            run=run,
+            recognizer=recognizer,
+            data=data,
+            split=split,
+            search=search,
+            audio_root=audio_root,
+            reporter=reporter,
+        )
+    summary = found.summary()
+    if as_json:
+        options.print_json(summary)
+        return
+    for name, value in summary[METRIC].items():
+        low, high = summary["confidence"][name]
+        text = metric_text(METRIC, value, (low, high))
+        click.echo(f"word error rate, {name}: {text}")
+    difference = difference_text(METRIC, found.difference)
+    click.echo(f"difference: {difference}; {summary['examples']} sentences")
 
 
 def _summary(result: "Evaluation") -> dict[str, Any]:
