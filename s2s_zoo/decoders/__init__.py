@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from s2s_zoo.decoders.convs2s import ConvS2SDecoder
     from s2s_zoo.decoders.ctc import CTCDecoder
     from s2s_zoo.decoders.next_token import NextTokenDecoder
+    from s2s_zoo.decoders.tacotron2 import Tacotron2Decoder
     from s2s_zoo.decoders.transformer import TransformerDecoder
+    from s2s_zoo.decoders.wavenet import WaveNetDecoder
     from s2s_zoo.typing import DecoderState
 
 __all__ = [
@@ -24,8 +26,10 @@ __all__ = [
     "Decoder",
     "DecoderState",
     "NextTokenDecoder",
+    "Tacotron2Decoder",
     "TokenDecoder",
     "TransformerDecoder",
+    "WaveNetDecoder",
     "shifted_right",
 ]
 
@@ -39,7 +43,9 @@ __getattr__, __dir__ = lazily(
         ".convs2s": ("ConvS2SDecoder",),
         ".ctc": ("CTCDecoder",),
         ".next_token": ("NextTokenDecoder",),
+        ".tacotron2": ("Tacotron2Decoder",),
         ".transformer": ("TransformerDecoder",),
         "..typing": ("DecoderState",),
+        ".wavenet": ("WaveNetDecoder",),
     },
 )

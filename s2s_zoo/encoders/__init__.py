@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from s2s_zoo.encoders.cnn import CNNEncoder
     from s2s_zoo.encoders.convs2s import ConvS2SEncoder
     from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
+    from s2s_zoo.encoders.frames import FrameEncoder
     from s2s_zoo.encoders.keras_hub import KerasHubEncoder
     from s2s_zoo.encoders.language_model import LanguageModelEncoder
     from s2s_zoo.encoders.recurrent import RecurrentEncoder
     from s2s_zoo.encoders.resnet import ResNetEncoder
+    from s2s_zoo.encoders.tacotron2 import Tacotron2Encoder
     from s2s_zoo.encoders.tdnn import TDNNEncoder
     from s2s_zoo.encoders.text_cnn import TextCNNEncoder
     from s2s_zoo.encoders.transformer import TransformerEncoder
@@ -24,11 +26,13 @@ __all__ = [
     "DeepSpeech2Encoder",
     "Encoder",
     "EncoderOutput",
+    "FrameEncoder",
     "KerasHubEncoder",
     "LanguageModelEncoder",
     "RecurrentEncoder",
     "ResNetEncoder",
     "TDNNEncoder",
+    "Tacotron2Encoder",
     "TextCNNEncoder",
     "TransformerEncoder",
 ]
@@ -45,6 +49,9 @@ __getattr__, __dir__ = lazily(
         ".language_model": ("LanguageModelEncoder",),
         ".recurrent": ("RecurrentEncoder",),
         ".resnet": ("ResNetEncoder",),
+        ".frames": ("FrameEncoder",),
+        ".recurrent": ("RecurrentEncoder",),
+        ".tacotron2": ("Tacotron2Encoder",),
         ".tdnn": ("TDNNEncoder",),
         ".text_cnn": ("TextCNNEncoder",),
         ".transformer": ("TransformerEncoder",),

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from s2s_zoo.features.base import Augmentation, Features
     from s2s_zoo.features.clip import ClipFeatures
     from s2s_zoo.features.dropped_tokens import DroppedTokenFeatures
+    from s2s_zoo.features.frames import FrameFeatures
+    from s2s_zoo.features.griffin_lim import GriffinLim
     from s2s_zoo.features.images import ImageFeatures
     from s2s_zoo.features.keras_hub import KerasHubAudio, KerasHubImages
     from s2s_zoo.features.mel import MFCC, LogMel
@@ -24,6 +26,8 @@ __all__ = [
     "ClipFeatures",
     "DroppedTokenFeatures",
     "Features",
+    "FrameFeatures",
+    "GriffinLim",
     "ImageFeatures",
     "KerasHubAudio",
     "KerasHubImages",
@@ -43,6 +47,8 @@ __getattr__, __dir__ = lazily(
         ".clip": ("ClipFeatures",),
         ".keras_hub": ("KerasHubAudio", "KerasHubImages"),
         ".dropped_tokens": ("DroppedTokenFeatures",),
+        ".frames": ("FrameFeatures",),
+        ".griffin_lim": ("GriffinLim",),
         ".mel": ("MFCC", "LogMel"),
         ".spec_augment": ("SpecAugment",),
         ".spectrogram": ("LogSpectrogram",),

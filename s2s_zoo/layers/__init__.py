@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from s2s_zoo.layers.gated_convolution import GatedConvolution, balanced_sum
     from s2s_zoo.layers.image_convolution import ImageConvolution
     from s2s_zoo.layers.instance_normalization import MaskedInstanceNormalization
+    from s2s_zoo.layers.location_attention import LocationSensitiveAttention
+    from s2s_zoo.layers.location_recurrence import LocationRecurrence
     from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
     from s2s_zoo.layers.normalization import (
         LayerNormalization,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     )
     from s2s_zoo.layers.normalized_convolution import NormalizedConvolution
     from s2s_zoo.layers.positions import LearnedPositions
+    from s2s_zoo.layers.postnet import Postnet
+    from s2s_zoo.layers.prenet import Prenet
     from s2s_zoo.layers.recurrent import Recurrence
     from s2s_zoo.layers.transformer import FeedForward, Sublayer, sinusoids
     from s2s_zoo.layers.weight_normalization import (
@@ -47,9 +51,13 @@ __all__ = [
     "ImageConvolution",
     "LayerNormalization",
     "LearnedPositions",
+    "LocationRecurrence",
+    "LocationSensitiveAttention",
     "MaskedBatchNormalization",
     "MaskedInstanceNormalization",
     "NormalizedConvolution",
+    "Postnet",
+    "Prenet",
     "Recurrence",
     "RowConvolution",
     "SelfAttention",
@@ -87,10 +95,14 @@ __getattr__, __dir__ = lazily(
         ".gated_convolution": ("GatedConvolution", "balanced_sum"),
         ".image_convolution": ("ImageConvolution",),
         ".instance_normalization": ("MaskedInstanceNormalization",),
+        ".location_attention": ("LocationSensitiveAttention",),
+        ".location_recurrence": ("LocationRecurrence",),
         ".masking": ("apply_mask", "mask_lengths", "sequence_mask"),
         ".normalization": ("LayerNormalization", "MaskedBatchNormalization"),
         ".normalized_convolution": ("NormalizedConvolution",),
         ".positions": ("LearnedPositions",),
+        ".postnet": ("Postnet",),
+        ".prenet": ("Prenet",),
         ".recurrent": ("Recurrence",),
         ".transformer": ("FeedForward", "Sublayer", "sinusoids"),
         ".weight_normalization": (

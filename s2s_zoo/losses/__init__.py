@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from s2s_zoo.losses.ctc import CTC, ctc_fits, ctc_loss
     from s2s_zoo.losses.label_cross_entropy import LabelCrossEntropy
     from s2s_zoo.losses.log_likelihood import LogLikelihood
+    from s2s_zoo.losses.samples import SampleCrossEntropy
+    from s2s_zoo.losses.spectrogram import SpectrogramLoss
 
 __all__ = [
     "CTC",
@@ -17,6 +19,8 @@ __all__ = [
     "LabelCrossEntropy",
     "LogLikelihood",
     "Objective",
+    "SampleCrossEntropy",
+    "SpectrogramLoss",
     "ctc_fits",
     "ctc_loss",
     "smoothed_cross_entropy",
@@ -30,5 +34,7 @@ __getattr__, __dir__ = lazily(
         ".ctc": ("CTC", "ctc_fits", "ctc_loss"),
         ".label_cross_entropy": ("LabelCrossEntropy",),
         ".log_likelihood": ("LogLikelihood",),
+        ".samples": ("SampleCrossEntropy",),
+        ".spectrogram": ("SpectrogramLoss",),
     },
 )

@@ -8,15 +8,19 @@ if TYPE_CHECKING:
     from s2s_zoo.search.base import Hypothesis, Search, Stepping
     from s2s_zoo.search.ctc_beam import CTCBeam
     from s2s_zoo.search.ctc_greedy import CTCGreedy
+    from s2s_zoo.search.frames import FrameSearch
     from s2s_zoo.search.labels import BestLabels
     from s2s_zoo.search.result import SearchResult
+    from s2s_zoo.search.samples import SampleSearch
     from s2s_zoo.search.tokens import TokenSearch
 
 __all__ = [
     "BestLabels",
     "CTCBeam",
     "CTCGreedy",
+    "FrameSearch",
     "Hypothesis",
+    "SampleSearch",
     "Search",
     "SearchResult",
     "Stepping",
@@ -30,7 +34,9 @@ __getattr__, __dir__ = lazily(
         ".ctc_beam": ("CTCBeam",),
         ".ctc_greedy": ("CTCGreedy",),
         ".labels": ("BestLabels",),
+        ".frames": ("FrameSearch",),
         ".result": ("SearchResult",),
+        ".samples": ("SampleSearch",),
         ".tokens": ("TokenSearch",),
     },
 )

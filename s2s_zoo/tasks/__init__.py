@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
     from s2s_zoo.tasks.text_classification import TextClassification
+    from s2s_zoo.tasks.text_to_speech import TextToSpeech
     from s2s_zoo.tasks.text_to_text import TextToText
+    from s2s_zoo.tasks.vocoding import Vocoding
 
 __all__ = [
     "AudioClassification",
@@ -30,7 +32,9 @@ __all__ = [
     "SpeechToText",
     "Task",
     "TextClassification",
+    "TextToSpeech",
     "TextToText",
+    "Vocoding",
 ]
 
 __getattr__, __dir__ = lazily(
@@ -46,6 +50,8 @@ __getattr__, __dir__ = lazily(
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
         ".text_classification": ("TextClassification",),
+        ".text_to_speech": ("TextToSpeech",),
         ".text_to_text": ("TextToText",),
+        ".vocoding": ("Vocoding",),
     },
 )
