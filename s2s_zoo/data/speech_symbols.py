@@ -127,5 +127,5 @@ def _synthesizer() -> SpeechSynthesizer:
     except ModuleNotFoundError as error:
         raise UserError(
             "Phonemes come from espeak-ng, which is not installed: pip install "
-            "'s2s-zoo[demo]', or read characters: task.text.phonemes="
+            "'s2s-zoo[phonemes]', or read characters: task.text.phonemes="
         ) from error

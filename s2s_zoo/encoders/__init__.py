@@ -50,7 +50,6 @@ __getattr__, __dir__ = lazily(
         ".recurrent": ("RecurrentEncoder",),
         ".resnet": ("ResNetEncoder",),
         ".frames": ("FrameEncoder",),
-        ".recurrent": ("RecurrentEncoder",),
         ".tacotron2": ("Tacotron2Encoder",),
         ".tdnn": ("TDNNEncoder",),
         ".text_cnn": ("TextCNNEncoder",),

@@ -9,7 +9,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import refusing
 from s2s_zoo.plots import plot_training
 from s2s_zoo.tasks.base import Task
-from s2s_zoo.tasks.evaluation import Evaluation
+from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.workflows.events import Events
 from s2s_zoo.workflows.reporting import Reporter, StepReport
 from s2s_zoo.workflows.run_directory import RunDirectory
@@ -87,6 +87,12 @@ class TrainingLog:
         self._add({"step": step, "epoch": epoch, "validation": found.metrics})
         for name, metric in found.metrics.items():
             self._events.add_scalar(f"validation/{name}", metric, step)
+
+    def illustrate(self, step: int, example: Any, outcome: Outcome) -> None:
+        """Let the task show what became of a held-out example."""
+        path = self.run.plots / f"step-{step:08d}"
+        with self.unwritten.noted("illustration", str(path)):
+            self.task.illustrate(example, outcome, path)
 
     def tell_unreadable(self, reasons: Mapping[str, str]) -> None:
         """Why examples met so far could not be read, each told once."""

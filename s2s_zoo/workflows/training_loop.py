@@ -159,15 +159,7 @@ class TrainingLoop:
         assert self.last is not None
         self.update.heed(self.last)
         self._tell_validation(best)
-        self._illustrate()
-
-    def _illustrate(self) -> None:
-        """Let the task show what became of the first held-out example."""
-        assert self.last is not None
-        path = self.run.plots / f"step-{self.state.step:08d}"
-        with self.unwritten.noted("illustration", f"{path}"):
-            task, (outcome, *_) = self.preset.task, self.last.outputs
-            task.illustrate(self.validation[0], outcome, path)
+        self.log.illustrate(self.state.step, self.validation[0], self.last.outputs[0])
 
     def _tell_validation(self, best: bool) -> None:
         assert self.last is not None

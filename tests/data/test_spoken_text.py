@@ -89,5 +89,5 @@ def test_phonemes_without_espeak_are_refused(monkeypatch):
     monkeypatch.setattr(
         speech_symbols, "_synthesizer", speech_symbols._synthesizer.__wrapped__
     )
-    with pytest.raises(UserError, match=r"pip install 's2s-zoo\[demo\]'"):
+    with pytest.raises(UserError, match=r"pip install 's2s-zoo\[phonemes\]'"):
         SpeechText(phonemes="en-us", spell_out=False).encode("hello")
