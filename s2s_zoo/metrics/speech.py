@@ -8,11 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_zoo.metrics.bootstrap import Pooled
+from s2s_zoo.metrics.breakdown import Breakdown
 
 Frames = NDArray[np.floating]
 CEPSTRA = 13
 """Cepstral coefficients that are compared, the zeroth left out (Kubichek, 1993)."""
 DECIBELS = 10 / math.log(10) * math.sqrt(2)
+FAR = 3
+"""Entries that attention may leave out or go back without it being heard."""
+SHOWN = 8
 
 
 class Spoken(NamedTuple):
@@ -148,3 +152,49 @@ def coverage(alignment: Frames) -> float:
     for place in np.unique(alignment.argmax(axis=1)):
         met[place : place + 3] = True
     return float(met[1:-1].mean())
+
+
+def speech_breakdown(names: Sequence[str], sentences: Sequence[Spoken]) -> Breakdown:
+    """Which sentences did not stop, and where attention skipped and went back.
+
+    Args:
+        names: of the sentences.
+        sentences: in the same order.
+
+    Returns:
+        Counts of each sentence: `skips` and `repeats` as of `wanderings`, `unstopped`,
+        and `errors`, all of them together.
+    """
+    ways = [wanderings(one.alignment) for one in sentences]
+    skips, repeats = (list(each) for each in zip(*ways, strict=True))
+    unstopped = [int(not one.finished) for one in sentences]
+    counts = {"skips": skips, "repeats": repeats, "unstopped": unstopped}
+    lines = [
+        f"{kind}: {sum(found)} in {sum(map(bool, found))} sentences: "
+        + _some([n for n, count in zip(names, found, strict=True) if count])
+        for kind, found in counts.items()
+        if any(found)
+    ]
+    errors = [sum(row) for row in zip(*counts.values(), strict=True)]
+    summary = {kind: sum(found) for kind, found in counts.items()}
+    return Breakdown(summary, lines, {**counts, "errors": errors})
+
+
+def wanderings(alignment: Frames) -> tuple[int, int]:
+    """How often attention (U, T) left entries out, and how often it went back.
+
+    Left out are runs of more than `FAR` entries between those met, before the first
+    and behind the last; it goes back where the entry most attended to lies more than
+    `FAR` before the farthest so far, once for each time.
+    """
+    if not alignment.size:
+        return int(alignment.shape[1] > FAR), 0
+    places = alignment.argmax(axis=1)
+    met = np.unique(np.concatenate([[-1], places, [alignment.shape[1]]]))
+    behind = np.maximum.accumulate(places) - places > FAR
+    started = behind & ~np.concatenate([[False], behind[:-1]])
+    return int((np.diff(met) - 1 > FAR).sum()), int(started.sum())
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -19,7 +19,8 @@ from s2s_zoo.features.griffin_lim import GriffinLim
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.spectrogram import SpectrogramLoss
 from s2s_zoo.metrics.bootstrap import Pooled
-from s2s_zoo.metrics.speech import Spoken, speech_measures
+from s2s_zoo.metrics.breakdown import Breakdown
+from s2s_zoo.metrics.speech import Spoken, speech_breakdown, speech_measures
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
@@ -221,18 +222,24 @@ class TextToSpeech(Task):
 
     def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
         """Mel-cepstral distortion, durations, stops and the way of attention."""
+        return speech_measures(self._spoken(outcomes))
+
+    def breakdown(self, outcomes: Sequence[Outcome]) -> Breakdown:
+        """Sentences that did not stop, that attention skipped in or repeated."""
+        names = [outcome.name for outcome in outcomes]
+        return speech_breakdown(names, self._spoken(outcomes))
+
+    def _spoken(self, outcomes: Sequence[Outcome]) -> list[Spoken]:
         size, scale = self.spectrogram.num_mels, self.spectrogram.scale
-        return speech_measures(
-            [
-                Spoken(
-                    outcome.reference.frames[:, :size] / scale,
-                    outcome.output.frames[:, :size] / scale,
-                    outcome.output.finished,
-                    outcome.output.alignment,
-                )
-                for outcome in outcomes
-            ]
-        )
+        return [
+            Spoken(
+                outcome.reference.frames[:, :size] / scale,
+                outcome.output.frames[:, :size] / scale,
+                outcome.output.finished,
+                outcome.output.alignment,
+            )
+            for outcome in outcomes
+        ]
 
     def illustrate(self, example: Utterance, outcome: Outcome, path: Path) -> None:
         """A picture of a held-out sentence, and how it sounds."""

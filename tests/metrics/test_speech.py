@@ -11,7 +11,9 @@ from s2s_zoo.metrics.speech import (
     coverage,
     diagonality,
     distortion,
+    speech_breakdown,
     speech_measures,
+    wanderings,
     warped,
 )
 
@@ -91,3 +93,36 @@ def test_measures_pool_sentences():
     pooled = [distortion(one.recorded, one.found) for one in sentences]
     total, frames = np.sum(pooled, axis=0)
     assert found["mel_cepstral_distortion"].value == pytest.approx(total / frames)
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        (range(10), (0, 0)),
+        ([0, 3, 6, 9], (0, 0)),
+        ([0, 1, 6, 7, 8, 9], (1, 0)),
+        ([4, 5, 6, 7, 8, 9], (1, 0)),
+        ([0, 1, 2], (1, 0)),
+        ([0, 3, 6, 3, 6, 9], (0, 0)),
+        ([0, 3, 6, 2, 2, 3, 6, 9, 5, 9], (0, 2)),
+        ([], (1, 0)),
+    ],
+)
+def test_skips_and_repeats_are_counted(places, expected):
+    assert wanderings(walk(places, 10)) == expected
+
+
+def test_a_breakdown_names_the_sentences():
+    frames = np.zeros((3, 20))
+    sentences = [
+        Spoken(frames, frames, True, walk([0, 3, 6, 9], 10)),
+        Spoken(frames, frames, False, walk([0, 8, 2, 9], 10)),
+    ]
+    found = speech_breakdown(["one", "other"], sentences)
+    assert found.counts["errors"] == [0, 3]
+    assert found.summary == {"skips": 1, "repeats": 1, "unstopped": 1}
+    assert found.lines == [
+        "skips: 1 in 1 sentences: other",
+        "repeats: 1 in 1 sentences: other",
+        "unstopped: 1 in 1 sentences: other",
+    ]
