@@ -61,4 +61,4 @@ def test_entry_points_of_other_packages_are_loaded(monkeypatch, registry):
 
 def test_the_built_in_names_are_there():
     assert {"deepspeech2_small", "lstm_ctc_small"} <= set(PRESETS.names())
-    assert TASKS.names() == ["language_model", "speech_to_text", "text_to_text"]
+    assert {"speech_to_text", "text_to_text"} <= set(TASKS.names())
