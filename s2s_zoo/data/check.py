@@ -9,9 +9,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2s_zoo.data.audio import (
     CancelledAudioError,
@@ -42,13 +44,18 @@ KINDS = {
     "same_name": "the same name in another split",
     "wrong_duration": "the manifest's duration is not the file's",
     "resampled": "the file has another sample rate than the model",
+    "clipped": "samples cut off at full scale",
+    "silent_ends": "silence before or behind what is said",
 }
 """Every kind of finding, and what it means."""
 
 NOTES = frozenset({"resampled"})
 """Kinds that do no harm."""
 
-KEPT = NOTES | {"no_transcript", "odd_rate", "same_name", "wrong_duration"}
+KEPT = NOTES | {
+    *("no_transcript", "odd_rate", "same_name", "wrong_duration"),
+    *("clipped", "silent_ends"),
+}
 """Kinds that leave an utterance usable; all others exclude it."""
 
 SILENCE = 10.0 ** (-60 / 20)
@@ -59,6 +66,8 @@ _RATE_DEVIATIONS = 6.0
 _RATE_FACTOR = 3.0
 _RATE_SAMPLE = 20
 _CHUNK = 256
+
+Listen = Callable[[NDArray[np.float32], int], Iterable[tuple[str, str]]]
 
 
 @dataclass
@@ -131,6 +140,8 @@ class _Limits:
     output_frames: Callable[[float], int]
     max_seconds: float
     min_seconds: float
+    fold: Callable[[str], str]
+    listen: Listen | None
 
 
 def check_utterances(
@@ -142,6 +153,8 @@ def check_utterances(
     max_seconds: float,
     min_seconds: float,
     unread: Mapping[str, str] | None = None,
+    fold: Callable[[str], str] | None = None,
+    listen: Listen | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> DataReport:
     """Decode every utterance once and report what would hurt training.
@@ -157,6 +170,8 @@ def check_utterances(
         max_seconds: longest utterance allowed.
         min_seconds: shortest utterance allowed.
         unread: why further splits cannot be read, by name.
+        fold: what is read of a transcript; None for `normalize_transcript`.
+        listen: kinds and details of what else is found in samples (S,) at a rate.
         progress: called with (done, total) after each utterance.
 
     Implausible rates are those whose logarithm of characters per second is further
@@ -164,7 +179,9 @@ def check_utterances(
     they are judged where there are at least 20 utterances.
     """
     splits = utterances if isinstance(utterances, Mapping) else {"": utterances}
-    limits = _Limits(alphabet, sample_rate, output_frames, max_seconds, min_seconds)
+    fold = fold or partial(normalize_transcript, alphabet=alphabet)
+    numbers = (sample_rate, output_frames, max_seconds, min_seconds)
+    limits = _Limits(alphabet, *numbers, fold, listen)
     checked = _check_each(splits, limits, progress)
     _find_repeats(checked, list(splits))
     _find_same_names(checked)
@@ -192,7 +209,7 @@ def _check_each(
 
 
 def _check_one(split: str, utterance: Utterance, limits: _Limits) -> _Checked:
-    text = normalize_transcript(utterance.transcript, limits.alphabet)
+    text = limits.fold(utterance.transcript)
     label = f"{split}:{utterance.name}" if split else utterance.name
     checked = _Checked(split, label, utterance, text)
     checked.problems.update(_text_problems(text, limits))
@@ -220,6 +237,8 @@ def _measure(checked: _Checked, limits: _Limits) -> None:
         if rate != limits.sample_rate:
             detail = f"{rate} Hz, the model takes {limits.sample_rate} Hz"
             checked.problems["resampled"] = detail
+        if limits.listen and len(samples):
+            checked.problems.update(limits.listen(samples, int(rate)))
     peak = float(np.abs(samples).max())
     if peak < SILENCE:
         level = f"{20 * math.log10(peak):.0f} dBFS" if peak else "digital silence"

@@ -98,6 +98,8 @@ class Utterances(Kind[list[Utterance]]):
             output_frames=partial(task.output_frames, model),
             max_seconds=task.max_seconds,
             min_seconds=task.min_seconds,
+            fold=getattr(task, "fold", None),
+            listen=getattr(task, "listen", None),
             progress=progress,
         )
 
