@@ -1,6 +1,6 @@
 """Texts and recordings to padded batches of ids and of spectrogram frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,10 @@ from s2s_zoo.vocabulary import PAD
 Arrays = dict[str, NDArray[Any]]
 TAIL = 4
 """Frames of silence behind a recording, at which a decoder is to stop."""
+FULL = 1 - 2**-14
+"""From which a sample is at full scale; three in a row are cut off."""
+SILENT_DB, SILENT_SECONDS = 40.0, 0.4
+"""How far below the peak silence lies, and how much of it keeps attention away."""
 ROUNDING = 2
 """Frames by which what a manifest states may be too short."""
 
@@ -138,6 +142,21 @@ def trimmed(audio: NDArray[np.float32], below_db: float) -> NDArray[np.float32]:
     kept: NDArray[np.float32]
     kept, _ = trim(audio, top_db=below_db, frame_length=512, hop_length=128)
     return kept
+
+
+def voice_problems(audio: NDArray[np.float32], rate: int) -> Iterator[tuple[str, str]]:
+    """What of a recording (S,) hurts synthesis, as `check_utterances` names it."""
+    full = np.abs(audio) >= FULL
+    runs = np.flatnonzero(full[2:] & full[1:-1] & full[:-2])
+    if len(runs):
+        where = int(runs[0]) / rate
+        yield "clipped", f"{int(full.sum())} samples, the first at {where:.2f} s"
+    from librosa.effects import trim
+
+    first, last = trim(audio, top_db=SILENT_DB, frame_length=512, hop_length=128)[1]
+    ends = (int(first) / rate, (len(audio) - int(last)) / rate)
+    if max(ends) > SILENT_SECONDS:
+        yield "silent_ends", f"{ends[0]:.2f} s before, {ends[1]:.2f} s behind"
 
 
 def stops(lengths: NDArray[np.int32], size: int) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """Speech synthesis: spectrograms, and waveforms, from text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +13,13 @@ from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.plan import MAX_BUCKETS
 from s2s_zoo.data.spectrogram import SpeechSpectrogram
 from s2s_zoo.data.speech_symbols import FIRST, SpeechText
-from s2s_zoo.data.voices import TAIL, VoiceBatches, recorded, stops
+from s2s_zoo.data.voices import (
+    TAIL,
+    VoiceBatches,
+    recorded,
+    stops,
+    voice_problems,
+)
 from s2s_zoo.errors import UserError, check_range
 from s2s_zoo.features.griffin_lim import GriffinLim
 from s2s_zoo.losses.base import Objective
@@ -99,6 +105,16 @@ class TextToSpeech(Task):
     def sample_rate(self) -> int:
         """Of the waveforms, Hz."""
         return self.spectrogram.sample_rate
+
+    def fold(self, text: str) -> str:
+        """What is read of a text, as a check of data asks for it."""
+        return self.text.symbols(text)
+
+    def listen(
+        self, audio: NDArray[np.float32], rate: int
+    ) -> Iterator[tuple[str, str]]:
+        """What of a recording (S,) hurts synthesis, likewise."""
+        return voice_problems(audio, rate)
 
     def offers(self, budget: float) -> dict[str, dict[str, Any]]:
         spectrogram = self.spectrogram

@@ -15,6 +15,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.speaker import Speech
+from s2s_zoo.workflows.check_data import check_data
 from s2s_zoo.workflows.evaluate import evaluate
 from s2s_zoo.workflows.export import export
 from s2s_zoo.workflows.infer import infer
@@ -155,6 +156,33 @@ def test_silence_at_the_ends_is_cut():
     padded = np.pad(voice, (RATE, 2 * RATE))
     assert len(trimmed(padded, 40.0)) < len(voice) + RATE // 20
     assert len(trimmed(padded, 0.0)) == len(padded)
+
+
+def test_a_check_hears_what_hurts_synthesis(corpus, tmp_path):
+    (tmp_path / "wavs").mkdir()
+    voice = tones("abc", np.random.default_rng(0))
+    recordings = {
+        "fine": voice,
+        "clipped": np.clip(5 * voice, -1, 1),
+        "late": np.pad(voice, (RATE, 0)),
+        "long": np.pad(voice, (0, 2 * RATE)),
+    }
+    lines = []
+    for name, audio in recordings.items():
+        write_wav(tmp_path / "wavs" / f"{name}.wav", audio, RATE)
+        lines.append(f"{name}|5 cabs|5 cabs\n")
+    (tmp_path / "metadata.csv").write_text("".join(lines))
+    report = check_data(data=str(tmp_path), preset="tacotron2_small")
+    found = {
+        kind: [name.rpartition(":")[2] for name, _ in pairs]
+        for kind, pairs in report.findings.items()
+    }
+    assert sorted(found["silent_ends"]) == ["late", "long"]
+    assert found["clipped"] == ["clipped"]
+    assert "unknown_characters" not in found
+    (late,) = (d for n, d in report.findings["silent_ends"] if n.endswith("late"))
+    assert late.startswith("1.0")
+    assert report.counts["usable"] == report.counts["utterances"] == 4
 
 
 def test_what_cannot_be_learned_from_is_set_aside(corpus):
