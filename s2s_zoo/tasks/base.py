@@ -398,6 +398,21 @@ class Task(abc.ABC):
         del evaluation, path
         return False
 
+    def warnings(
+        self, examples: Sequence[Any], evaluation: Evaluation, share: float
+    ) -> dict[str, str]:
+        """What a validation in a training warns of, by kind; here nothing.
+
+        Of each kind the first warning is told.
+
+        Args:
+            examples: that were held out.
+            evaluation: of them.
+            share: of the training that is behind.
+        """
+        del examples, evaluation, share
+        return {}
+
     def illustrate(self, example: Any, outcome: Outcome, path: Path) -> None:
         """Leave what can be seen or heard of a validation in a training; here nothing.
 
