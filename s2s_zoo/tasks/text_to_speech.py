@@ -1,6 +1,8 @@
 """Speech synthesis: spectrograms, and waveforms, from text."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -8,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_zoo.data.audio import write_wav
+from s2s_zoo.data.audio import read_audio, write_wav
 from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.plan import MAX_BUCKETS
 from s2s_zoo.data.spectrogram import SpeechSpectrogram
@@ -18,6 +20,7 @@ from s2s_zoo.data.voices import (
     VoiceBatches,
     recorded,
     stops,
+    trimmed,
     voice_problems,
 )
 from s2s_zoo.errors import UserError, check_range
@@ -31,13 +34,20 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.frames import FrameSearch
+from s2s_zoo.tasks.attention_sentinel import (
+    Recordings,
+    attention_verdict,
+    data_verdict,
+)
 from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
-from s2s_zoo.tasks.evaluation import Outcome
+from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.speaker import Recorded, Speaker, Speech, draw_speech
 from s2s_zoo.tasks.waveform import write_waveforms
 from s2s_zoo.vocabulary import PAD
 
 MEASURED = "mcd:13,dtw|interval:bootstrap1000"
+HEARD = 64
+"""Recordings that are listened to before a warning."""
 SCALED = {
     "spectrogram.fft_length": 64,
     "spectrogram.window": 64,
@@ -256,6 +266,28 @@ class TextToSpeech(Task):
             )
             for outcome in outcomes
         ]
+
+    def warnings(
+        self, examples: Sequence[Utterance], evaluation: Evaluation, share: float
+    ) -> dict[str, str]:
+        """Recordings that are hard to learn from, and attention that does not form."""
+        verdicts = {
+            "data": data_verdict([*self.recordings(examples).concerns()]),
+            "attention": attention_verdict(evaluation.metrics, share),
+        }
+        return {kind: text for kind, text in verdicts.items() if text}
+
+    def recordings(self, examples: Sequence[Utterance]) -> Recordings:
+        """What is known of the first recordings, as far as they can be read."""
+        problems: Counter[str] = Counter()
+        seconds, characters, rate = [], [], self.sample_rate
+        for example in examples[:HEARD]:
+            with suppress(UserError):
+                audio = trimmed(read_audio(example.source, rate), self.trim_db)
+                problems.update(kind for kind, _ in self.listen(audio, rate))
+                characters.append(len(self.fold(example.transcript)))
+                seconds.append(len(audio) / rate)
+        return Recordings(np.array(seconds), np.array(characters), problems)
 
     def illustrate(self, example: Utterance, outcome: Outcome, path: Path) -> None:
         """A picture of a held-out sentence, and how it sounds."""
