@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from s2s_zoo.errors import check_range
-from s2s_zoo.features.audio import MAX_RATE, AudioFeatures
+from s2s_zoo.features.audio import AudioFeatures
 from s2s_zoo.features.base import Features
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
@@ -20,14 +20,10 @@ class ClipFeatures(Features):
     A clip is a whole: its padding is silence, and none of its frames is masked.
 
     Args:
-        frontend: makes frames of waveforms.
+        frontend: makes frames of waveforms, whose rate is its own.
         seconds: of every clip.
-        sample_rate: of the clips, Hz; that of the frontend.
         image: whether what they give is an image of one channel, which counts as one
             frame.
-
-    Raises:
-        ValueError: the frontend has another rate.
 
     Example:
         >>> from keras import ops
@@ -41,27 +37,19 @@ class ClipFeatures(Features):
         self,
         frontend: AudioFeatures,
         seconds: float = 1.0,
-        sample_rate: int = 16000,
         image: bool = False,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
         check_range("seconds", seconds, 0.01, MAX_SECONDS)
-        check_range("sample_rate", sample_rate, 1, MAX_RATE)
-        if frontend.sample_rate != sample_rate:
-            raise ValueError(
-                f"the frontend reads {sample_rate} Hz. Received: one of "
-                f"{frontend.sample_rate} Hz"
-            )
         self.frontend = frontend
         self.seconds = seconds
-        self.sample_rate = sample_rate
         self.image = image
 
     @property
     def samples(self) -> int:
         """Samples of a clip, S."""
-        return round(self.seconds * self.sample_rate)
+        return round(self.seconds * self.frontend.sample_rate)
 
     @property
     def source_shape(self) -> Shape:
