@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--judge",
     "recognizer",
-    type=click.Path(exists=True, file_okay=False),
+    type=click.Path(file_okay=False),
     metavar="RUN",
     help="Let this recognizer hear what RUN speaks, and the recordings.",
 )
