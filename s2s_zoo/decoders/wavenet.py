@@ -172,7 +172,8 @@ class WaveNetDecoder(Decoder):
 
     def _one_hot(self, classes: Tensor) -> Tensor:
         """(..., V) of classes (...); all zero below 0, before the first sample."""
-        return ops.one_hot(classes, self.classes, dtype=self.compute_dtype)
+        every = ops.arange(self.classes, dtype="int32")
+        return ops.cast(classes[..., None] == every, self.compute_dtype)
 
     def _conditions(self, memory: EncoderOutput) -> Conditions:
         """(B, T, C) each, of the halves of the channels of the frames."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from s2s_zoo.compilation import CompiledLoop
 from s2s_zoo.decoders.tacotron2 import Tacotron2Decoder
 from s2s_zoo.encoders.tacotron2 import Tacotron2Encoder
 from s2s_zoo.layers.postnet import MagnitudeHead, Postnet
@@ -207,6 +208,19 @@ def test_one_graph_writes_for_sources_of_any_length():
     found = traced(*memory_of()[:2])
     np.testing.assert_array_equal(found["lengths"], expected["lengths"])
     np.testing.assert_allclose(found["refined"], expected["refined"], atol=1e-5)
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the others compile every search"
+)
+def test_a_compiled_loop_writes_the_same():
+    decoder, search = make(), FrameSearch(frames_per_token=1.5, extra_frames=2)
+    expected = search.write(decoder, memory_of(), {}, while_loop)
+    found = search.write(decoder, memory_of(), {}, CompiledLoop("eager"))
+    for name, value in expected.items():
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(found[name]), ops.convert_to_numpy(value), atol=1e-6
+        )
 
 
 def test_two_rows_for_a_source_are_refused():

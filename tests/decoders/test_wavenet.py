@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from s2s_zoo.compilation import CompiledLoop
 from s2s_zoo.data.mu_law import decode_mu_law, encode_mu_law
 from s2s_zoo.decoders.wavenet import WaveNetDecoder
 from s2s_zoo.encoders.frames import FrameEncoder
@@ -153,6 +154,17 @@ def test_the_likeliest_samples_are_those_of_teacher_forcing():
     np.testing.assert_array_equal(alone[0], samples[1, :20])
     read = search.read({"samples": samples, "lengths": lengths})
     assert [len(row[0].tokens) for row in read] == [36, 20]
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "torch", reason="the others compile every search"
+)
+def test_a_compiled_loop_writes_the_same():
+    decoder, search = make(), SampleSearch(temperature=0.0)
+    loops = while_loop, CompiledLoop("eager")
+    expected, found = (search.write(decoder, frames(), {}, loop) for loop in loops)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(*map(ops.convert_to_numpy, (found[name], value)))
 
 
 @pytest.mark.parametrize("classes", [16, 256])
