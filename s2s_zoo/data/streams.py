@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from s2s_zoo.data.plan import Batch, Bucket
 from s2s_zoo.data.texts import BLOCK, Text
 from s2s_zoo.data.tokenizer import Tokenizer
+from s2s_zoo.data.words import encode_texts
 from s2s_zoo.vocabulary import END, PAD
 
 Arrays = dict[str, NDArray[Any]]
@@ -45,7 +46,9 @@ class Tokens:
         parts, sizes = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
         for start in range(0, len(texts), BLOCK):
             block = [text.text for text in texts[start : start + BLOCK]]
-            cut = [np.append(ids, np.int32(END)) for ids in tokenizer.encode(block)]
+            cut = [
+                np.append(ids, np.int32(END)) for ids in encode_texts(tokenizer, block)
+            ]
             parts += cut
             sizes.append(np.array([len(ids) for ids in cut], np.int64))
         return cls(np.concatenate(parts), np.cumsum(np.concatenate(sizes)))

@@ -2,7 +2,11 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.errors import UserError
@@ -10,6 +14,8 @@ from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN
 
 UNKNOWN_WORD = SPECIAL_PIECES[UNKNOWN]
 """How texts write a word that their makers have left out."""
+
+FIRST = len(SPECIAL_PIECES)
 
 _QUIET = 2
 _SPACE = "▁"
@@ -46,6 +52,33 @@ def learn_words(texts: Iterable[str], most: int) -> Tokenizer:
             f"least one word. Received: {len(known)} words, {most} tokens at most"
         )
     return Tokenizer.from_bytes(_model({word: counts[word] for word in chosen}))
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+    """Token ids of texts, without start and end; of words one for each.
+
+    SentencePiece takes words it does not know, next to each other, for one.
+
+    Example:
+        >>> from s2s_zoo.data.words import encode_texts, learn_words
+        >>> tokenizer = learn_words(["the cat"], most=6)
+        >>> encode_texts(tokenizer, ["the big black cat"])[0].tolist()
+        [5, 3, 3, 4]
+    """
+    if tokenizer.kind != "word":
+        return tokenizer.encode(texts)
+    numbers = _numbers(tokenizer)
+    return [
+        np.array([numbers.get(word, UNKNOWN) for word in text.split()], np.int32)
+        for text in texts
+    ]
+
+
+@lru_cache(maxsize=4)
+def _numbers(tokenizer: Tokenizer) -> dict[str, int]:
+    """The token of each word."""
+    words = tokenizer.pieces[len(SPECIAL_PIECES) :]
+    return {word.removeprefix(_SPACE): i for i, word in enumerate(words, FIRST)}
 
 
 def _model(counts: dict[str, int]) -> bytes:

@@ -14,7 +14,7 @@ from s2s_zoo.data.streams import StreamBatches, streams_of
 from s2s_zoo.data.texts import Text
 from s2s_zoo.data.tokenizer import Tokenizer, read_tokenizer
 from s2s_zoo.data.tokenizer_pair import TokenizerPair
-from s2s_zoo.data.words import learn_words
+from s2s_zoo.data.words import encode_texts, learn_words
 from s2s_zoo.errors import UserError, check_range
 from s2s_zoo.layers.base import MAX_SIZE
 from s2s_zoo.layers.carry import MAX_STREAMS
@@ -261,7 +261,8 @@ class LanguageModeling(Task):
 
     def _scored(self, text: str, scores: NDArray[np.float64]) -> dict[str, Any]:
         words, total = len(text.split()), float(scores.sum())
-        pieces = [*self.fitted.encode_pieces(text), SPECIAL_PIECES[END]]
+        ids = [*encode_texts(self.fitted, [text])[0], END]
+        pieces = [self.fitted.pieces[token] for token in ids]
         return {
             "input": text,
             "output": _perplexity(np.array([-total, words + 1])),

@@ -15,6 +15,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.data.tokenizer import Tokenizer
+from s2s_zoo.data.words import encode_texts
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.carry import packed_state
 from s2s_zoo.models.seq2seq import Seq2Seq
@@ -90,7 +91,7 @@ class NeuralLanguageModel(LanguageModel[History]):
         if self.unit == "characters":
             pieces = self.tokenizer.pieces
             return (pieces.index(unit) if unit in self.vocabulary else UNKNOWN,)
-        return tuple(self.tokenizer.encode([unit])[0].tolist()) or (UNKNOWN,)
+        return tuple(encode_texts(self.tokenizer, [unit])[0].tolist()) or (UNKNOWN,)
 
     def _row(self, history: History) -> NDArray[np.float32]:
         """(V,) ln P of every token after a history."""

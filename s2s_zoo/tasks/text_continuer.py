@@ -10,10 +10,11 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.data.pairs import Pair
+from s2s_zoo.data.words import encode_texts
 from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.tasks.text_probability import text_log_probabilities
 from s2s_zoo.tasks.text_serving import text_serving
-from s2s_zoo.tasks.text_writer import END_PIECE, TextWriter
+from s2s_zoo.tasks.text_writer import TextWriter
 from s2s_zoo.vocabulary import END
 
 
@@ -27,7 +28,8 @@ class TextContinuer(TextWriter):
 
     def encode(self, lines: Sequence[str]) -> tuple[list[NDArray[np.int32]], list[int]]:
         """Token ids with the end token; a blank line has it alone."""
-        every = [np.append(ids, np.int32(END)) for ids in self.source.encode(lines)]
+        cut = encode_texts(self.source, lines)
+        every = [np.append(ids, np.int32(END)) for ids in cut]
         return every, [0] * len(every)
 
     def prompted(self, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -42,7 +44,8 @@ class TextContinuer(TextWriter):
         from s2s_zoo.plots import plot_probabilities
 
         (scores,) = text_log_probabilities(self.model, self.source, [example.text])
-        pieces = [*self.source.encode_pieces(example.text), END_PIECE]
+        (ids,), _ = self.encode([example.text])
+        pieces = [self.source.pieces[token] for token in ids]
         plot_probabilities(path, pieces, scores)
 
     def serving(self, examples: Sequence[Any]) -> Serving:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from s2s_zoo.data.padding import pad
 from s2s_zoo.data.streams import StreamBatches
 from s2s_zoo.data.tokenizer import Tokenizer
+from s2s_zoo.data.words import encode_texts
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.vocabulary import END, PAD
 
@@ -51,7 +52,7 @@ def text_log_probabilities(
 
     A text begins as behind the end of another; nothing else is known before it.
     """
-    every = [np.append(ids, np.int32(END)) for ids in tokenizer.encode(list(texts))]
+    every = [np.append(ids, np.int32(END)) for ids in encode_texts(tokenizer, texts)]
     found = [np.zeros(0)] * len(every)
     order = np.argsort([len(ids) for ids in every], kind="stable")
     for start in range(0, len(order), ROWS):

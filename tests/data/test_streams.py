@@ -6,17 +6,19 @@ import pytest
 from s2s_zoo.data.streams import StreamBatches, StreamPlan, Tokens
 from s2s_zoo.data.texts import Text
 from s2s_zoo.data.words import learn_words
-from s2s_zoo.vocabulary import END, PAD
+from s2s_zoo.vocabulary import END, PAD, UNKNOWN
 
 TEXTS = [Text(str(i), " ".join(f"w{j}" for j in range(i % 7))) for i in range(60)]
 TOKENIZER = learn_words((text.text for text in TEXTS), most=100)
 
 
 def test_ends_of_texts_are_tokens_blank_ones_too():
-    tokens = Tokens.of(TEXTS[:3], TOKENIZER)
+    """Unknown words are one each, also next to each other."""
+    tokens = Tokens.of([*TEXTS[:3], Text("4", "x y w0")], TOKENIZER)
     w0, w1 = TOKENIZER.encode(["w0 w1"])[0]
-    assert tokens.ids.tolist() == [END, w0, END, w0, w1, END]
-    assert tokens.ends.tolist() == [1, 3, 6]
+    expected = [END, w0, END, w0, w1, END, UNKNOWN, UNKNOWN, w0, END]
+    assert tokens.ids.tolist() == expected
+    assert tokens.ends.tolist() == [1, 3, 6, 10]
 
 
 @pytest.mark.parametrize("epoch", [0, 1])

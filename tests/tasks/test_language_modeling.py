@@ -109,8 +109,8 @@ def test_pieces_of_words_are_measured_by_the_word():
 
 def test_unknown_words_are_counted():
     task = fitted()
-    found = evaluate(task, model_of(task), [Text("1", "alpha omega"), *TEXTS])
-    assert found.signature.endswith("|streams:10|unknown:1")
+    found = evaluate(task, model_of(task), [Text("1", "alpha omega psi"), *TEXTS])
+    assert found.signature.endswith("|streams:10|unknown:2")
 
 
 def test_measures_of_outcomes():
