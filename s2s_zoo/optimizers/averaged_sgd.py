@@ -74,7 +74,8 @@ class NonMonotonicASGD(keras.optimizers.SGD):
 
     def validated(self, value: float) -> None:
         """Hear of a validation, lower values being better."""
-        recent, older = ops.convert_to_numpy(self.recent), float(self.older)
+        recent = ops.convert_to_numpy(self.recent)
+        older = float(ops.convert_to_numpy(self.older))
         if value > older:
             self.begun.assign(1)
         self.older.assign(min(older, float(recent[0])))
