@@ -1,8 +1,10 @@
 """Families on backbones of keras-hub: BERT, ResNet and Whisper, small and random."""
 
+import runpy
 import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,6 +22,7 @@ from tests.encoders.test_keras_hub import BERT, CONVERTER, RESNET, WHISPER, WORD
 
 pytestmark = pytest.mark.skipif(hub is None, reason="keras-hub is not installed")
 
+ROOT = Path(__file__).parents[2]
 GOOD, BAD = "the fine film", "the film films"
 
 
@@ -80,6 +83,19 @@ def test_sentiment_on_bert_is_saved_whole(bert, tmp_path, monkeypatch):
     again = Seq2Seq.from_preset(run / "preset", load_weights=True)
     assert again.task.fitted.size == len(WORDS)
     assert again.encoder.backbone["name"] == "keras_hub>BertBackbone"
+
+
+def test_the_example_fine_tunes_a_preset(bert, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(PRESETS, "_entries", dict(PRESETS._entries))
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "validation", "test"):
+        text = f"label,text\ngood,{GOOD}\nbad,{BAD}\n"
+        (tmp_path / f"{split}.csv").write_text(text)
+    example = runpy.run_path(str(ROOT / "examples" / "fine_tune.py"))
+    example["main"](str(bert), str(tmp_path), "1")
+    measured, *told = capsys.readouterr().out.splitlines()
+    assert measured.endswith("of the test split right")
+    assert {line.split()[1] for line in told} == {"good", "bad"}
 
 
 def test_images_on_a_residual_network():

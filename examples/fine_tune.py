@@ -1,6 +1,6 @@
 """Fine-tune a backbone of keras-hub on reviews, or on any labelled texts.
 
-    python examples/keras_hub.py PRESET [DATA] [EPOCHS]
+    python examples/fine_tune.py PRESET [DATA] [EPOCHS]
 
 PRESET is the name of a keras-hub preset, bert_tiny_en_uncased say, or a local preset
 directory; its tokenizer is used and saved with the model. The head learns at once, the
