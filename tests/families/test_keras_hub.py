@@ -86,6 +86,7 @@ def test_sentiment_on_bert_is_saved_whole(bert, tmp_path, monkeypatch):
 
 
 def test_the_example_fine_tunes_a_preset(bert, tmp_path, monkeypatch, capsys):
+    PRESETS.names()
     monkeypatch.setattr(PRESETS, "_entries", dict(PRESETS._entries))
     monkeypatch.chdir(tmp_path)
     for split in ("train", "validation", "test"):
