@@ -40,7 +40,7 @@ print(json.dumps({
     "mute": judge(lambda: refuse(" ")),
     "KeyError": judge(lambda: {}["key"]),
     "TooSlow": judge(spin),
-    "MemoryError": judge(lambda: bytes(watch.BYTES)),
+    "MemoryError": judge(lambda: bytes(2 * watch.BYTES)),
     "strays read": judge(swallow),
     "strays climb": judge(lambda: (own / "../outside/a").read_bytes()),
     "strays link": judge(lambda: (own / "link").read_bytes()),
