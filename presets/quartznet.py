@@ -56,7 +56,7 @@ quartznet_5x3 = register_preset(
         quartznet_15x5,
         name="quartznet_5x3",
         summary="5 blocks of 3 separable convolutions, CTC; one small machine",
-        expect="no figure to rely on yet: spoken digits are in benchmarks/RESULTS.md",
+        expect="spoken digits, narrowed: WER 3 %, or 2 % where the words are known",
         parameters=4_641_373,
         encoder=partial(
             quartznet_15x5.encoder,
