@@ -82,7 +82,9 @@ def test_registry():
         assert corpus.summary
         assert corpus.licence
         assert corpus.languages
-        for split in (corpus.train_split, corpus.validation_split, corpus.test_split):
+        roles = corpus.roles(Path("."))
+        assert set(roles) <= {"train", "validation", "test"}
+        for split in roles.values():
             assert set(split.split("+")) <= set(corpus.splits)
         with pytest.raises(UserError, match=f"{name} has no split 'x'; it has: "):
             corpus.read("x", Path("."))
