@@ -85,6 +85,7 @@ class MovieReviews(FoldedCorpus):
         return _present(directory or self.home(), files)
 
     def read(self, split: str, directory: Path) -> list[Labelled]:
+        self.check_split(split)
         every = [
             Labelled(f"{label}:{number}", line.strip(), label)
             for ending, label in (("neg", "negative"), ("pos", "positive"))

@@ -114,6 +114,7 @@ class SpeechCommandsTest(FoldedCorpus):
         return place
 
     def read(self, split: str, directory: Path) -> list[Labelled]:
+        self.check_split(split)
         every = _recordings(directory.resolve())
         return self.in_split(every, split, lambda e: str(e.columns["speaker"]))
 
