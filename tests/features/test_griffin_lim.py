@@ -88,7 +88,7 @@ def test_frames_are_those_of_the_front_ends():
 def test_steps_are_librosa_s(momentum, spectrogram):
     """From the same phase; the iteration magnifies rounding, so a few of them."""
     magnitude = np.abs(transform(voice(0.3), spectrogram))
-    phase = 2 * np.pi * np.random.RandomState(3).random_sample(magnitude.shape)
+    phase = 2 * np.pi * np.random.default_rng(3).random(magnitude.shape)
     expected = librosa.griffinlim(
         magnitude,
         n_iter=8,
@@ -97,7 +97,7 @@ def test_steps_are_librosa_s(momentum, spectrogram):
         n_fft=spectrogram.fft_length,
         pad_mode="constant",
         momentum=momentum,
-        random_state=3,
+        random_state=np.random.default_rng(3),
     )
     vocoder = GriffinLim(iterations=8, momentum=momentum)
     found = vocoder.waveforms(
