@@ -109,7 +109,7 @@ lstm_lm_small = register_preset(
         summary="2 LSTMs of 256, tied weights; a language model of two cores",
         expect="the demo corpus, in minutes of two cores",
         parameters=3_106_624,
-        task=LanguageModeling(vocabulary=8000, window=32),
+        task=LanguageModeling(vocabulary=8000, window=32, restart=0.01),
         features=partial(DroppedTokenFeatures, width=256, row_dropout=0.1),
         encoder=partial(
             LanguageModelEncoder,

@@ -139,7 +139,9 @@ class StreamBatches:
         window: tokens of a row of a batch.
         varies: as of `StreamPlan`.
         carried: whether a window goes on from the one before.
-        seed: of what varies.
+        restart: probability that a row of a training batch does not, drawn anew for
+            each.
+        seed: of what is drawn.
         unreadable: stays empty: what cannot be read stops the reading.
     """
 
@@ -148,6 +150,7 @@ class StreamBatches:
     window: int
     varies: bool = False
     carried: bool = True
+    restart: float = 0.0
     seed: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
 
@@ -171,8 +174,8 @@ class StreamBatches:
         Returns:
             Inputs: `source` (R, T) int32, what stands before each of the `target`
             (R, T); the end of a text before the first. `source_lengths` (R,), and
-            `fresh` (R,), whether streams begin here. Target: the same `target`, its
-            `target_lengths`, and the `weights` (R,) of the rows, as of
+            `fresh` (R,), whether streams begin here or start anew. Target: the same
+            `target`, its `target_lengths`, and the `weights` (R,) of the rows, as of
             `s2s_zoo.losses.LogLikelihood`.
         """
         ids, bucket = self.tokens.ids, batch.bucket
@@ -186,7 +189,7 @@ class StreamBatches:
         before = np.where(rows > 0, ids[rows - 1], END)
         source = np.where(real, before, PAD).astype(np.int32)
         lengths = real.sum(axis=1).astype(np.int32)
-        fresh = np.full(bucket.rows, start == 0 or not self.carried)
+        fresh = self._restarted(bucket.rows, start, epoch)
         weights = np.where(lengths, self.window, 0) if self.varies else lengths
         return (
             {
@@ -201,6 +204,16 @@ class StreamBatches:
                 "weights": weights.astype(np.float32),
             },
         )
+
+    def _restarted(
+        self, rows: int, start: int, epoch: int | None
+    ) -> NDArray[np.bool_]:
+        if start == 0 or not self.carried:
+            return np.ones(rows, bool)
+        if epoch is None or not self.restart:
+            return np.zeros(rows, bool)
+        rng = np.random.default_rng((self.seed, epoch, start))
+        return rng.random(rows) < self.restart
 
     def units(self, inputs: Arrays) -> float:
         """Tokens of a batch."""

@@ -61,6 +61,9 @@ class LanguageModeling(Task):
         varies: draw the lengths of windows anew each epoch, around `window`.
         carried: whether a window goes on from the state after the one before; else
             each starts from zeros. An epoch always does.
+        restart: probability that a row of a training batch starts from zeros all the
+            same (Melis et al., 2017, https://arxiv.org/abs/1707.05589), so that
+            states never stray to where a model that starts anew cannot follow.
         evaluation_streams: parts that the texts to be measured are read in, side by
             side; 1 is exact, and slow.
         tokens: the tokenizer, learned or given; None before training.
@@ -94,6 +97,7 @@ class LanguageModeling(Task):
     window: int = 35
     varies: bool = False
     carried: bool = True
+    restart: float = 0.0
     evaluation_streams: int = 10
     tokens: Tokenizer | None = field(
         default=None, repr=False, metadata={"setting": False}
@@ -102,6 +106,7 @@ class LanguageModeling(Task):
     def __post_init__(self) -> None:
         check_range("vocabulary", self.vocabulary, FIRST + 1, MAX_SIZE)
         check_range("window", self.window, 1, MAX_SIZE)
+        check_range("restart", self.restart, 0, 1)
         check_range("evaluation_streams", self.evaluation_streams, 1, MAX_STREAMS)
 
     @property
@@ -187,6 +192,7 @@ class LanguageModeling(Task):
             self.window,
             varies=self.varies and training,
             carried=self.carried,
+            restart=self.restart,
             seed=seed,
         )
 

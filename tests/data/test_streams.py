@@ -61,6 +61,19 @@ def test_streams_begin_in_the_first_window_alone():
     assert all(each.load(batch, 0)[0]["fresh"].all() for batch in order)
 
 
+def test_some_rows_of_training_start_anew():
+    batches = StreamBatches(TEXTS * 40, TOKENIZER, 5, restart=0.25, seed=1)
+    order = batches.plan(100, shuffle=True).epoch(0)[1:]
+
+    def drawn(epoch):
+        return np.array([batches.load(batch, epoch)[0]["fresh"] for batch in order])
+
+    assert drawn(0).mean() == pytest.approx(0.25, abs=4 * (0.19 / drawn(0).size) ** 0.5)
+    assert (drawn(0) == drawn(0)).all()
+    assert (drawn(0) != drawn(1)).any()
+    assert not drawn(None).any()
+
+
 def test_windows_vary_as_the_paper_says():
     """Of 70: a normal with deviation 5, one in twenty around 35."""
     plan = StreamPlan(40 * 68 * 2000, streams=40, window=70, varies=True, seed=3)
