@@ -205,9 +205,7 @@ class StreamBatches:
             },
         )
 
-    def _restarted(
-        self, rows: int, start: int, epoch: int | None
-    ) -> NDArray[np.bool_]:
+    def _restarted(self, rows: int, start: int, epoch: int | None) -> NDArray[np.bool_]:
         if start == 0 or not self.carried:
             return np.ones(rows, bool)
         if epoch is None or not self.restart:

@@ -49,9 +49,9 @@ MEASURED = "mcd:13,dtw|interval:bootstrap1000"
 HEARD = 64
 """Recordings that are listened to before a warning."""
 SCALED = {
-    "spectrogram.fft_length": 64,
-    "spectrogram.window": 64,
-    "spectrogram.stride": 32,
+    "spectrogram.fft_length": 256,
+    "spectrogram.window": 256,
+    "spectrogram.stride": 128,
     "spectrogram.num_mels": 6,
 }
 

@@ -171,8 +171,13 @@ def test_a_sentence_alone_is_written_as_in_any_batch(model):
     keras.backend.backend() != "tensorflow", reason="only TensorFlow leaves sizes open"
 )
 @pytest.mark.parametrize(
-    "search",
-    [TokenSearch(beam=1), TokenSearch(beam=2), TokenSearch(temperature=1.0, n_best=2)],
+    ("model", "search"),
+    [
+        *[(name, TokenSearch(beam=2)) for name in NAMES],
+        (NAMES[0], TokenSearch(beam=1)),
+        (NAMES[-1], TokenSearch(temperature=1.0, n_best=2)),
+    ],
+    indirect=["model"],
 )
 def test_a_graph_of_one_batch_size_searches_sources_of_any_length(model, search):
     model, inputs = model
