@@ -225,6 +225,28 @@ class Search(PlainPart, abc.ABC):
         del assets
         return self
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Names under which the files of settings are stored, by the setting."""
+        return {}
+
+    @property
+    def line(self) -> str:
+        """What `parse` makes this search of, files by the names they are stored under.
+
+        Example:
+            >>> from s2s_zoo.search import TokenSearch
+            >>> TokenSearch(beam=8, n_best=2).line
+            'beam=8,n_best=2'
+        """
+        changed = {
+            field.name: getattr(self, field.name)
+            for field in _settings(self)
+            if getattr(self, field.name) != field.default
+            and field.name not in self.files
+        }
+        return ",".join(f"{n}={v}" for n, v in (changed | self.files).items())
+
     def parse(self, settings: str) -> "Search":
         """This search with what "beam=8,length_penalty=1.0" changes.
 

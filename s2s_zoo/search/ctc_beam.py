@@ -119,8 +119,8 @@ class CTCBeam(Search):
     def signature(self) -> str:
         """What decides which text is found, as metrics state it."""
         parts = {"ctc": f"beam{self.beam}"}
-        for name in self._files:
-            parts[name] = Path(getattr(self, name)).name.removeprefix(f"{name}-")
+        for name, stored in self.files.items():
+            parts[name] = stored.removeprefix(f"{name}-")
         if self.lm:
             parts["alpha"] = f"{self.alpha:g}"
         if self.beta:
@@ -215,26 +215,22 @@ class CTCBeam(Search):
 
     def assets(self) -> dict[str, bytes]:
         """The language model and the lexicon."""
-        return {self._asset(key): self._content(key) for key in self._files}
+        return {name: self._content(key) for key, name in self.files.items()}
 
     def with_assets(self, assets: Mapping[str, bytes]) -> Self:
         """The search with the files that `assets` gave in the place of its own."""
-        names: dict[str, Any] = {
-            key: f"{ASSETS}/{self._asset(key)}"
-            for key in self._files
-            if self._asset(key) in assets
-        }
-        stored = {names[key]: assets[self._asset(key)] for key in names}
+        found = {key: name for key, name in self.files.items() if name in assets}
+        names: dict[str, Any] = {k: f"{ASSETS}/{name}" for k, name in found.items()}
+        stored = {names[key]: assets[name] for key, name in found.items()}
         return replace(self, **names, stored=stored)
 
     @property
-    def _files(self) -> list[str]:
-        """The settings that name a file."""
-        return [key for key in FILES if getattr(self, key)]
-
-    def _asset(self, key: str) -> str:
-        """The name under which the file of a setting is stored."""
-        return f"{key}-{Path(getattr(self, key)).name.removeprefix(f'{key}-')}"
+    def files(self) -> dict[str, str]:
+        return {
+            key: f"{key}-{Path(getattr(self, key)).name.removeprefix(f'{key}-')}"
+            for key in FILES
+            if getattr(self, key)
+        }
 
     def _content(self, key: str) -> bytes:
         """The file that a setting names."""

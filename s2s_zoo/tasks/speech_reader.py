@@ -216,7 +216,9 @@ class SpeechReader(Runner):
                 "blank": task.vocabulary_size,
                 "sample_rate": task.sample_rate,
                 "frame_seconds": self.frame_seconds,
+                "search": self.search.line,
             },
+            assets=self.search.assets(),
         )
 
     def _samples(self, examples: Sequence[Utterance]) -> list[Source]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -87,3 +88,27 @@ def test_a_file_too_large_to_be_read_again_is_not_stored(search, tmp_path, monke
     monkeypatch.setattr(assets, "LIMIT", 1 << 10)
     with pytest.raises(UserError, match=r"lm-letters\.arpa would have [\d,]+ bytes"):
         assets.write_assets(tmp_path / "assets", search.assets())
+
+
+def test_a_client_of_an_export_searches_as_the_model_does(
+    model, search, tmp_path, monkeypatch
+):
+    whole = replace(tiny_preset(), task=replace(model.task, search=search)).build()
+    draw_weights(whole)
+    served = whole.task.serving(whole)
+    assets.write_assets(tmp_path / "client", served.assets)
+    inputs = served.batch(served.samples)
+    found = served.signatures["log_probabilities"](inputs)
+    scores, lengths = map(keras.ops.convert_to_numpy, found.values())
+    mask = np.arange(scores.shape[1]) < lengths[:, None]
+
+    monkeypatch.chdir(tmp_path / "client")
+    described = served.description
+    assert described["search"] == (
+        "beam=8,hot_words=to:2,n_best=3,lm=lm-letters.arpa,lexicon=lexicon-words.txt"
+    )
+    reading = CTCBeam().parse(described["search"]).over(described["alphabet"])
+    texts = reading.read({"ctc_logits": scores, "mask": mask})
+    decoded = [whole.task.decode(best.tokens) for best, *_ in texts]
+    assert decoded == whole.generate(served.samples)
+    assert len(set(decoded)) > 1
