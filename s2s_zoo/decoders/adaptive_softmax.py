@@ -12,6 +12,9 @@ from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.losses.cross_entropy import smoothed_cross_entropy
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
+FEW = 8
+"""Up to one token in so many of a batch lies in a cluster, mostly."""
+
 
 @keras.saving.register_keras_serializable("s2s_zoo")
 class AdaptiveSoftmax(ZooLayer):
@@ -19,7 +22,9 @@ class AdaptiveSoftmax(ZooLayer):
 
     ln P(token) is that of its cluster plus that of the token in it, exactly. Tokens
     are numbered by their frequency. Cluster i is scored at width D / division^i, the
-    first with i = 1; where a table of tokens is tied, by its rows, at width D.
+    first with i = 1; where a table of tokens is tied, by its rows, at width D. A
+    cluster scores the places of a batch whose token is in it, if these are few; all
+    of them otherwise.
 
     Args:
         vocabulary_size: V.
@@ -95,6 +100,9 @@ class AdaptiveSoftmax(ZooLayer):
             (...) float32, 0 outside the mask.
         """
         mask = ops.ones_like(targets, "bool") if mask is None else mask
+        shape = ops.shape(targets)
+        x = ops.reshape(x, (-1, x.shape[-1]))
+        targets, mask = ops.reshape(targets, (-1,)), ops.reshape(mask, (-1,))
         chosen = targets
         for i, (first, end) in enumerate(self.clusters):
             inside = ops.logical_and(targets >= first, targets < end)
@@ -103,9 +111,29 @@ class AdaptiveSoftmax(ZooLayer):
         for i, (first, end) in enumerate(self.clusters):
             inside = ops.logical_and(targets >= first, targets < end)
             inside = ops.logical_and(inside, mask)
-            logits = self._tail_logits(x, i)
-            found = found - smoothed_cross_entropy(logits, targets - first, inside)
-        return found
+            found = found + self._within(i, x, targets - first, inside)
+        return ops.reshape(found, shape)
+
+    def _within(
+        self, cluster: int, x: Tensor, targets: Tensor, inside: Tensor
+    ) -> Tensor:
+        """(N,) ln P of `targets` within a cluster, 0 for what is not `inside`."""
+
+        def score(x: Tensor, targets: Tensor, inside: Tensor) -> Tensor:
+            return -smoothed_cross_entropy(
+                self._tail_logits(x, cluster), targets, inside
+            )
+
+        few = -(-ops.shape(targets)[0] // FEW)
+
+        def score_few() -> Tensor:
+            order = ops.argsort(ops.cast(ops.logical_not(inside), "int32"))
+            rows = order[:few]
+            parts = (ops.take(part, rows, axis=0) for part in (x, targets, inside))
+            return ops.scatter(rows[:, None], score(*parts), ops.shape(targets))
+
+        fits = ops.sum(ops.cast(inside, "int32")) <= few
+        return ops.cond(fits, score_few, lambda: score(x, targets, inside))
 
     def logits(self, x: Tensor) -> Tensor:
         """(..., V) float32 ln P of every token after `x` (..., D)."""

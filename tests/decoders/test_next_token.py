@@ -35,6 +35,8 @@ TOKENS, WIDTH, CUTOFFS = 23, 8, (5, 11)
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(3, 4, WIDTH)).astype("float32")
 TARGETS = RNG.integers(0, TOKENS, (3, 4)).astype("int32")
+FEW_RARE = np.array([[0, 5, 2, 4], [3, 22, 1, 0], [2, 9, 4, 1]], "int32")
+"""Two tokens of one cluster, one of the other."""
 
 
 def adaptive(tied=False):
@@ -63,22 +65,36 @@ def torch_softmax(softmax):
     return module
 
 
-def test_adaptive_softmax_equals_torch():
+@pytest.mark.parametrize("targets", [TARGETS, FEW_RARE])
+def test_adaptive_softmax_equals_torch(targets):
     torch = import_torch()
     softmax = adaptive()
     module = torch_softmax(softmax)
     x = torch.tensor(X.reshape(-1, WIDTH).astype("float64"), requires_grad=True)
-    expected = module(x, torch.tensor(TARGETS.reshape(-1).astype("int64"))).output
+    expected = module(x, torch.tensor(targets.reshape(-1).astype("int64"))).output
     expected.sum().backward()
 
     found, (dx,) = value_and_gradients(
-        lambda x: softmax(x, ops.convert_to_tensor(TARGETS)), [X]
+        lambda x: softmax(x, ops.convert_to_tensor(targets)), [X]
     )
     np.testing.assert_allclose(found.reshape(-1), expected.detach().numpy(), 1e-4)
     np.testing.assert_allclose(dx.reshape(-1, WIDTH), x.grad.numpy(), atol=1e-4)
     every = ops.convert_to_numpy(softmax.logits(ops.convert_to_tensor(X)))
     whole = module.log_prob(x).detach().numpy()
     np.testing.assert_allclose(every.reshape(-1, TOKENS), whole, atol=1e-4)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX traces both ways")
+@pytest.mark.parametrize(("targets", "rows"), [(FEW_RARE, 2), (TARGETS, 12)])
+def test_a_cluster_scores_the_few_that_are_in_it(targets, rows, monkeypatch):
+    assert ((targets >= CUTOFFS[0]) & (targets < CUTOFFS[1])).sum() in (2, 5)
+    softmax, seen = adaptive(), []
+    score = softmax._tail_logits
+    monkeypatch.setattr(
+        softmax, "_tail_logits", lambda x, i: seen.append((i, len(x))) or score(x, i)
+    )
+    softmax(ops.convert_to_tensor(X), ops.convert_to_tensor(targets))
+    assert seen == [(0, rows), (1, rows)]
 
 
 @pytest.mark.parametrize("tied", [True, False])
