@@ -1,16 +1,16 @@
 """The decoder of Tacotron 2 (Shen et al., 2017, https://arxiv.org/abs/1712.05884)."""
 
 from functools import partial
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
-from s2s_zoo.decoders.base import Decoder
+from s2s_zoo.decoders.frames import MAX_REDUCTION, FrameDecoder
 from s2s_zoo.errors import check_range
 from s2s_zoo.layers.content_attention import AttentionMemory
 from s2s_zoo.layers.location_recurrence import LocationRecurrence
-from s2s_zoo.layers.masking import apply_mask, sequence_mask
+from s2s_zoo.layers.masking import apply_mask, reached, sequence_mask
 from s2s_zoo.layers.postnet import MagnitudeHead, Postnet
 from s2s_zoo.layers.prenet import Prenet
 from s2s_zoo.typing import (
@@ -22,25 +22,9 @@ from s2s_zoo.typing import (
     Tensors,
 )
 
-MAX_REDUCTION = 32
-
-
-class SpeechMemory(NamedTuple):
-    """What every step reads.
-
-    Attributes:
-        attention: of the sources.
-        seed: of what the prenet drops, int32.
-        ahead: how far attention may move in a step, int32; 0 for anywhere.
-    """
-
-    attention: AttentionMemory
-    seed: Tensor
-    ahead: Tensor
-
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class Tacotron2Decoder(Decoder):
+class Tacotron2Decoder(FrameDecoder):
     """Frames of a spectrogram, a few at a time, and when to stop.
 
     The frame before passes a prenet, two LSTMs attend to the source by content and
@@ -75,8 +59,6 @@ class Tacotron2Decoder(Decoder):
         >>> {name: ops.shape(found[name]) for name in ("refined", "alignments")}
         {'refined': (1, 7, 4), 'alignments': (1, 7, 5)}
     """
-
-    reads_target = True
 
     def __init__(
         self,
@@ -235,48 +217,22 @@ class Tacotron2Decoder(Decoder):
         found = ops.cast(self.head(refined, mask, training=training), "float32")
         return {"refined": refined, "magnitudes": found}
 
-    def start(
-        self,
-        memory: EncoderOutput,
-        beams: int,
-        length: int,
-        reordered: bool = True,
-        seed: Tensor | int = 0,
-        ahead: Tensor | int = 0,
-    ) -> DecoderState:
-        """The state before the first step; one row is written for each source.
+    def prepare(self, memory: EncoderOutput) -> AttentionMemory:
+        return self.recurrence.attention.prepare(memory)
 
-        Args:
-            memory: of the sources.
-            beams: 1.
-            length: not read: nothing grows.
-            reordered: likewise.
-            seed: of what the prenet drops.
-            ahead: attention moves so many entries of the source ahead in a step at
-                most, and never back; 0 lets it go anywhere.
-        """
-        if beams != 1:
-            raise ValueError(f"One row of frames for each source. Received: {beams}")
-        read = self.recurrence.attention.prepare(memory)
-        numbers = (ops.cast(number, "int32") for number in (seed, ahead))
-        fixed = SpeechMemory(read, *numbers)
-        place = ops.zeros_like(memory.mask[:, 0], dtype="int32")
-        zero = ops.convert_to_tensor(0, "int32")
-        return DecoderState((self.recurrence.start(read), place), fixed, zero)
+    def empty(self, source: AttentionMemory) -> tuple[Any, Tensor]:
+        place = ops.zeros_like(source.mask[:, 0], dtype="int32")
+        return self.recurrence.start(source), place
 
     def step(
         self, written: Tensor, state: DecoderState
     ) -> tuple[Tensors, DecoderState]:
-        """Read the frame `written` last (B, M), silence at first.
-
-        Returns:
-            `frames` (B, r, M), `stop` (B, r) and `alignments` (B, T) of the step.
-        """
         memory, (cache, place) = state.memory, state.cache
-        x = self.prenet(written[:, None], first=state.position, seed=memory.seed)
-        mask = _reached(memory, place)
+        last = written[:, -1:]
+        x = self.prenet(last, first=state.position, seed=memory.seed)
+        mask = reached(memory.source.mask, place, memory.ahead)
         *both, weights, cache = self.recurrence.step(
-            x[:, 0], memory.attention._replace(mask=mask), cache
+            x[:, 0], memory.source._replace(mask=mask), cache
         )
         found = self._read(ops.concatenate(both, axis=-1)[:, None])
         found["alignments"] = weights
@@ -288,12 +244,3 @@ class Tacotron2Decoder(Decoder):
         sizes = {"units": 8, "prenet_units": 8, "attention_units": 4}
         sizes |= {"attention_filters": 2, "attention_kernel": 5}
         return sizes | {"postnet_filters": 8}
-
-
-def _reached(memory: SpeechMemory, place: Tensor) -> Tensor:
-    """(B, T) what attention may go to from the entries `place` (B,)."""
-    mask = memory.attention.mask
-    entry = ops.arange(ops.shape(mask)[1], dtype="int32")[None]
-    distance = entry - place[:, None]
-    near = ops.logical_and(distance >= 0, distance <= memory.ahead)
-    return ops.logical_and(mask, ops.logical_or(memory.ahead == 0, near))

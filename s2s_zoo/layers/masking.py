@@ -47,3 +47,17 @@ def apply_mask(inputs: Tensor, mask: Tensor) -> Tensor:
     axes = (1,) * (len(inputs.shape) - 2)
     shape = (-1, ops.shape(mask)[1], *axes)
     return inputs * ops.cast(ops.reshape(mask, shape), inputs.dtype)
+
+
+def reached(mask: Tensor, place: Tensor, ahead: Tensor) -> Tensor:
+    """(B, T) entries of `mask` (B, T) that attention may go to from `place` (B,).
+
+    Args:
+        mask: real entries of the sources.
+        place: int32 entries attended to in the step before.
+        ahead: int32 scalar, how far it may move; 0 for anywhere.
+    """
+    entry = ops.arange(ops.shape(mask)[1], dtype="int32")[None]
+    distance = entry - place[:, None]
+    near = ops.logical_and(distance >= 0, distance <= ahead)
+    return ops.logical_and(mask, ops.logical_or(ahead == 0, near))

@@ -20,11 +20,11 @@ class FrameWriter(Protocol):
     """A decoder that writes frames step by step.
 
     Attributes:
-        frame_size: M, channels of a frame.
+        channels: C, of a frame as it is written and read again.
         reduction: r, frames of a step.
     """
 
-    frame_size: int
+    channels: int
     reduction: int
 
     def start(
@@ -41,16 +41,16 @@ class FrameWriter(Protocol):
     def step(
         self, written: Tensor, state: DecoderState
     ) -> tuple[Tensors, DecoderState]:
-        """Read a frame (B, M); `frames` (B, r, M), `stop` (B, r), `alignments`."""
+        """Read frames (B, r, C); `frames` (B, r, C), `stop` (B, r), `alignments`."""
 
     def refine(self, frames: Tensor, lengths: Tensor) -> Tensors:
-        """What is made of frames (B, U, M) when all of them are written."""
+        """What is made of frames (B, U, C) when all of them are written."""
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
 @dataclass(frozen=True)
 class FrameSearch(Search):
-    """Each frame is read before the next; a row ends at the first frame that stops.
+    """What a step writes is read by the next; a row ends at the first frame that stops.
 
     Attributes:
         frames_per_token: frames allowed for each token of the source.
@@ -105,7 +105,7 @@ class FrameSearch(Search):
             loop: what it runs in.
 
         Returns:
-            `frames` (B, U, M) as they were written and what the decoder refines of
+            `frames` (B, U, C) as they were written and what the decoder refines of
             them, `lengths` (B,) int32, whether a row stopped by itself as `finished`
             (B,), and `alignments` (B, U, T).
         """
@@ -121,7 +121,7 @@ class FrameSearch(Search):
         }
         start = (state.position, state.cache, *_nothing(decoder, memory, size))
         *_, frames, alignments, ends = loop(_goes_on, _advance, fixed, start)
-        frames = ops.reshape(frames, (-1, size * decoder.reduction, decoder.frame_size))
+        frames = ops.reshape(frames, (-1, size * decoder.reduction, decoder.channels))
         lengths = ops.where(ends >= 0, ends, limits)
         return {
             "frames": frames,
@@ -141,12 +141,12 @@ class FrameSearch(Search):
 def _nothing(
     decoder: FrameWriter, memory: EncoderOutput, size: Tensor | int
 ) -> Sequence[Tensor]:
-    """The frame before the first, and room: frames, weights, ends not reached."""
+    """The frames before the first, and room: frames, weights, ends not reached."""
     batch, time = ops.shape(memory.mask)
-    width = decoder.reduction * decoder.frame_size
+    count, channels = decoder.reduction, decoder.channels
     return (
-        ops.zeros((batch, decoder.frame_size), "float32"),
-        ops.zeros((batch, size, width), "float32"),
+        ops.zeros((batch, count, channels), "float32"),
+        ops.zeros((batch, size, count * channels), "float32"),
         ops.zeros((batch, size, time), "float32"),
         ops.full((batch,), -1, dtype="int32"),
     )
@@ -155,8 +155,8 @@ def _nothing(
 def _goes_on(
     fixed: dict[str, Any], position: Tensor, cache: Any, last: Tensor, *written: Tensor
 ) -> Tensor:
-    frames, _, ends = written
-    room = position * (frames.shape[-1] // last.shape[-1]) < fixed["limits"]
+    *_, ends = written
+    room = position * last.shape[1] < fixed["limits"]
     return ops.any(ops.logical_and(ends < 0, room))
 
 
@@ -179,7 +179,7 @@ def _advance(
     new = (
         position + 1,
         after.cache,
-        found["frames"][:, -1],
+        found["frames"],
         ops.slice_update(frames, place, written),
         ops.slice_update(alignments, place, weights),
         ends,
