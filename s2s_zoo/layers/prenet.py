@@ -13,7 +13,7 @@ from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 @keras.saving.register_keras_serializable("s2s_zoo")
 class Prenet(ZooLayer):
-    """Dense layers with ReLU and with dropout that is never switched off.
+    """Dense layers with ReLU and with dropout, which is not switched off in use.
 
     Wang et al., 2017, section 3.4, and Shen et al., 2017, section 2.2: what it drops
     makes outputs vary, and keeps the decoder from copying the frame before. Outside of
@@ -24,6 +24,7 @@ class Prenet(ZooLayer):
         units: width of each layer.
         layers: how many.
         rate: share that is dropped.
+        always: whether it drops outside of training too.
 
     Example:
         >>> from keras import ops
@@ -39,6 +40,7 @@ class Prenet(ZooLayer):
         units: int = 256,
         layers: int = 2,
         rate: float = 0.5,
+        always: bool = True,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
@@ -47,6 +49,7 @@ class Prenet(ZooLayer):
         self.units = units
         self.layers = layers
         self.rate = rate
+        self.always = always
         policy = self.dtype_policy
         self.denses = [
             keras.layers.Dense(units, "relu", dtype=policy, name=f"dense_{i}")
@@ -77,7 +80,7 @@ class Prenet(ZooLayer):
             x = self.denses[i](x)
             if training:
                 x = self.drops[i](x, training=True)
-            elif self.rate:
+            elif self.rate and self.always:
                 x = x * self._kept(i, first, ops.shape(x)[1], seed)
         return x
 

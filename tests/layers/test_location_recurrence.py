@@ -19,7 +19,7 @@ from tests.pytorch_reference import import_torch, reorder
 EXAMPLES = {
     LocationSensitiveAttention: {"units": 5, "filters": 3, "kernel": 4},
     LocationRecurrence: {"units": 3, "attention_units": 4, "filters": 2, "kernel": 5},
-    Prenet: {"units": 7, "layers": 3, "rate": 0.25},
+    Prenet: {"units": 7, "layers": 3, "rate": 0.25, "always": False},
 }
 B, U, T, D, C, H = 3, 5, 7, 4, 6, 3
 LENGTHS = (7, 4, 1)
