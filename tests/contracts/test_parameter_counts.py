@@ -117,6 +117,17 @@ def tacotron2(
     return total
 
 
+def centaur(width, units, mels=80, bins=0, reduction=2):
+    """37 symbols; stacks of four, one head, a linear layer for a feed-forward net."""
+    total = 37 * width + 4 * normalized_convolution(width, width, 3) + width**2
+    total += dense(reduction * (mels + bins), units) + dense(units, units) + units**2
+    convolution = normalized_convolution(units, units, 5)
+    attention = 2 * units + units**2 + 2 * width * units + units**2
+    total += 4 * (convolution + attention + 2 * units + dense(units, units))
+    total += 2 * units + 4 * convolution + dense(units, reduction * (mels + 1))
+    return total + (4 * convolution + dense(units, reduction * bins) if bins else 0)
+
+
 def wavenet(channels, layers, mels=80, classes=256):
     half = channels // 2
     total = normalized_convolution(classes, channels, 3)
@@ -161,6 +172,8 @@ SMALL = tacotron2(128, 128, 256, 128, 64, 16, 128, reduction=2, layers=4)
         ),
         ("tacotron2", BIG, None),
         ("tacotron2_small", SMALL, None),
+        ("centaur", centaur(256, 512, bins=513), None),
+        ("centaur_small", centaur(128, 128), None),
         ("wavenet", wavenet(64, 30), None),
         ("wavenet_small", wavenet(32, 16), None),
     ],
