@@ -1,6 +1,4 @@
-"""Tacotron 2 against PyTorch, and step by step against teacher forcing."""
-
-import math
+"""Tacotron 2 against PyTorch; where it stops, and how far attention may go."""
 
 import keras
 import numpy as np
@@ -119,29 +117,6 @@ def test_teacher_forcing_is_pytorch_s(reduction):
         )
 
 
-@pytest.mark.parametrize("reduction", [1, 2])
-def test_free_running_is_teacher_forcing_with_what_it_wrote(reduction):
-    """The first row is made to stop where its stop is likeliest."""
-    decoder = make(reduction=reduction)
-    search = FrameSearch(frames_per_token=1.5, extra_frames=2, stop=1 - 1e-9)
-    limits = np.ceil(TOKENS * 1.5).astype(int) + 2
-    free = write(decoder, search)
-    assert free["lengths"].tolist() == limits.tolist()
-    logits = forced(decoder, free["frames"], limits)["stop"]
-    level = float(logits[0, : limits[0]].max()) - 1e-3
-    found = write(decoder, search.with_settings({"stop": 1 / (1 + math.exp(-level))}))
-    assert found["finished"][0]
-    again = forced(decoder, found["frames"], found["lengths"])
-    for row, length in enumerate(found["lengths"]):
-        for name in ("frames", "alignments", "refined", "magnitudes"):
-            np.testing.assert_allclose(
-                found[name][row, :length], again[name][row, :length], atol=2e-5
-            )
-        stops = np.flatnonzero(again["stop"][row, : limits[row]] > level)
-        assert found["finished"][row] == (len(stops) > 0)
-        assert length == (stops[0] if len(stops) else limits[row])
-
-
 def test_a_decoder_that_never_stops_is_told_so():
     decoder = make()
     for bias, finished in ((-99.0, False), (99.0, True)):
@@ -179,37 +154,6 @@ def test_forced_attention_never_goes_back_nor_far_ahead():
     assert ((steps[1] >= 0) & (steps[1] <= 2)).all()
 
 
-def test_padding_changes_nothing():
-    decoder = make()
-    before = forced(decoder, targets(), LENGTHS)
-    wider = np.pad(targets(), ((0, 0), (0, 3), (0, 0)), constant_values=9)
-    after = forced(decoder, wider, LENGTHS)
-    for row, length in enumerate(LENGTHS):
-        for name, value in before.items():
-            np.testing.assert_allclose(
-                after[name][row, :length], value[row, :length], atol=1e-5
-            )
-
-
-@pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="only TensorFlow leaves sizes open"
-)
-def test_one_graph_writes_for_sources_of_any_length():
-    import tensorflow as tf
-
-    decoder, search = make(), FrameSearch(frames_per_token=2.0, extra_frames=3)
-    signature = [tf.TensorSpec((None, None, D)), tf.TensorSpec((None, None), tf.bool)]
-
-    @tf.function(input_signature=signature)
-    def traced(sequence, mask):
-        return search.write(decoder, EncoderOutput(sequence, mask), {}, while_loop)
-
-    expected = write(decoder, search)
-    found = traced(*memory_of()[:2])
-    np.testing.assert_array_equal(found["lengths"], expected["lengths"])
-    np.testing.assert_allclose(found["refined"], expected["refined"], atol=1e-5)
-
-
 @pytest.mark.skipif(
     keras.backend.backend() != "torch", reason="the others compile every search"
 )
@@ -221,8 +165,3 @@ def test_a_compiled_loop_writes_the_same():
         np.testing.assert_allclose(
             ops.convert_to_numpy(found[name]), ops.convert_to_numpy(value), atol=1e-6
         )
-
-
-def test_two_rows_for_a_source_are_refused():
-    with pytest.raises(ValueError, match="One row of frames"):
-        make().start(memory_of(), beams=2, length=3)
