@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from s2s_zoo.decoders.adaptive_softmax import AdaptiveSoftmax
     from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
     from s2s_zoo.decoders.base import Decoder, TokenDecoder, shifted_right
+    from s2s_zoo.decoders.centaur import CentaurDecoder
     from s2s_zoo.decoders.classifier import ClassifierDecoder
     from s2s_zoo.decoders.convs2s import ConvS2SDecoder
     from s2s_zoo.decoders.ctc import CTCDecoder
+    from s2s_zoo.decoders.frames import FrameDecoder
     from s2s_zoo.decoders.next_token import NextTokenDecoder
     from s2s_zoo.decoders.tacotron2 import Tacotron2Decoder
     from s2s_zoo.decoders.transformer import TransformerDecoder
@@ -21,10 +23,12 @@ __all__ = [
     "AdaptiveSoftmax",
     "AttentionRNNDecoder",
     "CTCDecoder",
+    "CentaurDecoder",
     "ClassifierDecoder",
     "ConvS2SDecoder",
     "Decoder",
     "DecoderState",
+    "FrameDecoder",
     "NextTokenDecoder",
     "Tacotron2Decoder",
     "TokenDecoder",
@@ -39,9 +43,11 @@ __getattr__, __dir__ = lazily(
         ".adaptive_softmax": ("AdaptiveSoftmax",),
         ".attention_rnn": ("AttentionRNNDecoder",),
         ".base": ("Decoder", "TokenDecoder", "shifted_right"),
+        ".centaur": ("CentaurDecoder",),
         ".classifier": ("ClassifierDecoder",),
         ".convs2s": ("ConvS2SDecoder",),
         ".ctc": ("CTCDecoder",),
+        ".frames": ("FrameDecoder",),
         ".next_token": ("NextTokenDecoder",),
         ".tacotron2": ("Tacotron2Decoder",),
         ".transformer": ("TransformerDecoder",),

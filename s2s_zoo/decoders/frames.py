@@ -33,6 +33,18 @@ class FrameDecoder(Decoder):
     Attributes:
         frame_size: M, mel channels.
         reduction: r, frames of a step.
+
+    Example:
+        >>> from keras import ops
+        >>> from s2s_zoo.decoders import CentaurDecoder, FrameDecoder
+        >>> from s2s_zoo.encoders import EncoderOutput
+        >>> decoder = CentaurDecoder(4, units=8, prenet_units=8)
+        >>> decoder.build(EncoderOutput((None, None, 6), (None, None)))
+        >>> memory = EncoderOutput(ops.ones((1, 5, 6)), ops.ones((1, 5), "bool"))
+        >>> state = decoder.start(memory, beams=1, length=10)
+        >>> found, state = decoder.step(ops.zeros((1, 2, 4)), state)
+        >>> isinstance(decoder, FrameDecoder), ops.shape(found["frames"])
+        (True, (1, 2, 4))
     """
 
     reads_target = True

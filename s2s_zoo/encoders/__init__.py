@@ -6,6 +6,7 @@ from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
     from s2s_zoo.encoders.base import Encoder
+    from s2s_zoo.encoders.centaur import CentaurEncoder
     from s2s_zoo.encoders.cnn import CNNEncoder
     from s2s_zoo.encoders.convs2s import ConvS2SEncoder
     from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CNNEncoder",
+    "CentaurEncoder",
     "ConvS2SEncoder",
     "DeepSpeech2Encoder",
     "Encoder",
@@ -42,6 +44,7 @@ __getattr__, __dir__ = lazily(
     {
         "..typing": ("EncoderOutput",),
         ".base": ("Encoder",),
+        ".centaur": ("CentaurEncoder",),
         ".cnn": ("CNNEncoder",),
         ".convs2s": ("ConvS2SEncoder",),
         ".deepspeech2": ("DeepSpeech2Encoder",),
