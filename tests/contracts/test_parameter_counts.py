@@ -104,7 +104,7 @@ def tacotron2(
     reduction, layers, half = other["reduction"], other["layers"], units // 4
     total = 37 * width + normalized_convolution(width, filters, 5)
     total += 2 * normalized_convolution(filters, filters, 5) + 2 * lstm(filters, half)
-    memory = 2 * half
+    memory = 2 * half + other.get("style", 0)
     total += dense(mels, prenet) + dense(prenet, prenet)
     total += lstm(prenet + memory, units) + lstm(units, units)
     total += units * depth + memory * depth + dense(31, places) + places * depth
@@ -128,6 +128,21 @@ def centaur(width, units, mels=80, bins=0, reduction=2):
     return total + (4 * convolution + dense(units, reduction * bins) if bins else 0)
 
 
+def gru(inputs, units):
+    """With two biases, as cuDNN has it."""
+    return 3 * units * (inputs + units + 2)
+
+
+def style_tokens(filters, units, tokens, heads, width, mels=80):
+    """Each convolution halves the frequencies; heads share their direction."""
+    pairs = pairwise((1, *filters))
+    total = sum(normalized_convolution(a, b, 9) for a, b in pairs)
+    frequencies = -(-mels // 2 ** len(filters))
+    total += gru(frequencies * filters[-1], units) + dense(units, units)
+    total += tokens * width + units * width + 3 * width**2
+    return total + width // heads
+
+
 def wavenet(channels, layers, mels=80, classes=256):
     half = channels // 2
     total = normalized_convolution(classes, channels, 3)
@@ -138,6 +153,12 @@ def wavenet(channels, layers, mels=80, classes=256):
 
 BIG = tacotron2(512, 512, 1024, 256, 128, 32, 512, bins=513, reduction=1, layers=5)
 SMALL = tacotron2(128, 128, 256, 128, 64, 16, 128, reduction=2, layers=4)
+GST = style_tokens((32, 32, 64, 64, 128, 128), 128, 32, 8, 512) + tacotron2(
+    512, 512, 1024, 256, 128, 32, 512, bins=401, reduction=1, layers=5, style=512
+)
+SMALL_GST = style_tokens((8, 8, 16, 16, 32, 32), 32, 8, 4, 64) + tacotron2(
+    128, 128, 256, 128, 64, 16, 128, reduction=2, layers=4, style=64
+)
 
 
 @pytest.mark.parametrize(
@@ -174,6 +195,8 @@ SMALL = tacotron2(128, 128, 256, 128, 64, 16, 128, reduction=2, layers=4)
         ("tacotron2_small", SMALL, None),
         ("centaur", centaur(256, 512, bins=513), None),
         ("centaur_small", centaur(128, 128), None),
+        ("tacotron2_gst", GST, None),
+        ("tacotron2_gst_small", SMALL_GST, None),
         ("wavenet", wavenet(64, 30), None),
         ("wavenet_small", wavenet(32, 16), None),
     ],
