@@ -145,9 +145,8 @@ class StyledEncoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        layers = len(part.keywords["filters"]) if "filters" in part.keywords else 6
         sizes = {"units": 4, "tokens": 5, "heads": 2, "width": 6}
-        return {**sizes, "filters": (2,) * layers}
+        return {**sizes, "filters": (2, 2)}
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         *others, width = self.text.compute_output_shape(input_shape)

@@ -51,8 +51,10 @@ class StyledSpeaker(Speaker):
         return np.tile(weights, (encoder.heads, 1))
 
     def searched(self, inputs: Arrays) -> Tensors:
-        rows = len(inputs["source"])
-        return super().searched({**inputs, "style": self._weights_of(inputs, rows)})
+        """As of every runner, by one graph for all styles."""
+        style = self._weights_of(inputs, len(inputs["source"]))
+        plain = Speaker(self.model, replace(self.search, style=MEAN), self.task)
+        return plain.searched({**inputs, "style": style})
 
     def serving(self, examples: Sequence[Utterance]) -> Serving:
         """As of every speaker, with the `style` as an input."""
