@@ -53,7 +53,8 @@ class StyledSpeaker(Speaker):
     def searched(self, inputs: Arrays) -> Tensors:
         """As of every runner, by one graph for all styles."""
         style = self._weights_of(inputs, len(inputs["source"]))
-        plain = Speaker(self.model, replace(self.search, style=MEAN), self.task)
+        search = self.search.with_settings({"style": MEAN})
+        plain = Speaker(self.model, search, self.task)
         return plain.searched({**inputs, "style": style})
 
     def serving(self, examples: Sequence[Utterance]) -> Serving:
