@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from s2s_zoo.encoders.language_model import LanguageModelEncoder
     from s2s_zoo.encoders.recurrent import RecurrentEncoder
     from s2s_zoo.encoders.resnet import ResNetEncoder
+    from s2s_zoo.encoders.styled import StyledEncoder
     from s2s_zoo.encoders.tacotron2 import Tacotron2Encoder
     from s2s_zoo.encoders.tdnn import TDNNEncoder
     from s2s_zoo.encoders.text_cnn import TextCNNEncoder
@@ -33,6 +34,7 @@ __all__ = [
     "LanguageModelEncoder",
     "RecurrentEncoder",
     "ResNetEncoder",
+    "StyledEncoder",
     "TDNNEncoder",
     "Tacotron2Encoder",
     "TextCNNEncoder",
@@ -53,6 +55,7 @@ __getattr__, __dir__ = lazily(
         ".recurrent": ("RecurrentEncoder",),
         ".resnet": ("ResNetEncoder",),
         ".frames": ("FrameEncoder",),
+        ".styled": ("StyledEncoder",),
         ".tacotron2": ("Tacotron2Encoder",),
         ".tdnn": ("TDNNEncoder",),
         ".text_cnn": ("TextCNNEncoder",),

@@ -36,8 +36,7 @@ class StyledEncoder(Encoder):
 
     Example:
         >>> from keras import ops
-        >>> from s2s_zoo.encoders import Tacotron2Encoder
-        >>> from s2s_zoo.encoders.styled import StyledEncoder
+        >>> from s2s_zoo.encoders import StyledEncoder, Tacotron2Encoder
         >>> text = Tacotron2Encoder(units=3, filters=4)
         >>> sizes = {"tokens": 5, "heads": 2, "width": 4}
         >>> encoder = StyledEncoder(text, frame_size=8, **sizes)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s2s_zoo.search.labels import BestLabels
     from s2s_zoo.search.result import SearchResult
     from s2s_zoo.search.samples import SampleSearch
+    from s2s_zoo.search.styled_frames import StyledFrameSearch
     from s2s_zoo.search.tokens import TokenSearch
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Search",
     "SearchResult",
     "Stepping",
+    "StyledFrameSearch",
     "TokenSearch",
 ]
 
@@ -37,6 +39,7 @@ __getattr__, __dir__ = lazily(
         ".frames": ("FrameSearch",),
         ".result": ("SearchResult",),
         ".samples": ("SampleSearch",),
+        ".styled_frames": ("StyledFrameSearch",),
         ".tokens": ("TokenSearch",),
     },
 )

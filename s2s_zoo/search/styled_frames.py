@@ -19,7 +19,7 @@ class StyledFrameSearch(FrameSearch):
             for the style of the recording that is to be spoken again, in evaluations.
 
     Example:
-        >>> from s2s_zoo.search.styled_frames import StyledFrameSearch
+        >>> from s2s_zoo.search import StyledFrameSearch
         >>> StyledFrameSearch().parse("style=0.2/0.8,ahead=4").signature
         'frames|ahead:4|style:0.2/0.8'
     """

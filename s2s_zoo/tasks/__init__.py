@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from s2s_zoo.tasks.neural_language_model import NeuralLanguageModel
     from s2s_zoo.tasks.runner import Result, Runner
     from s2s_zoo.tasks.speech_to_text import SpeechToText
+    from s2s_zoo.tasks.styled_text_to_speech import StyledTextToSpeech
     from s2s_zoo.tasks.text_classification import TextClassification
     from s2s_zoo.tasks.text_to_speech import TextToSpeech
     from s2s_zoo.tasks.text_to_text import TextToText
@@ -30,6 +31,7 @@ __all__ = [
     "Result",
     "Runner",
     "SpeechToText",
+    "StyledTextToSpeech",
     "Task",
     "TextClassification",
     "TextToSpeech",
@@ -49,6 +51,7 @@ __getattr__, __dir__ = lazily(
         ".neural_language_model": ("NeuralLanguageModel",),
         ".runner": ("Result", "Runner"),
         ".speech_to_text": ("SpeechToText",),
+        ".styled_text_to_speech": ("StyledTextToSpeech",),
         ".text_classification": ("TextClassification",),
         ".text_to_speech": ("TextToSpeech",),
         ".text_to_text": ("TextToText",),

@@ -22,7 +22,7 @@ class StyledTextToSpeech(TextToSpeech):
         search: how frames are written, and in which style.
 
     Example:
-        >>> from s2s_zoo.tasks.styled_text_to_speech import StyledTextToSpeech
+        >>> from s2s_zoo.tasks import StyledTextToSpeech
         >>> StyledTextToSpeech().offers(budget=60.0)["encoder"]
         {'frame_size': 80}
     """
