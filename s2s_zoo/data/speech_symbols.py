@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import keras
@@ -72,6 +72,11 @@ class SpeechText(PlainPart):
         if self.phonemes:
             return phonemes_of(text, self.phonemes)
         return normalize_transcript(text, self.alphabet)
+
+    @property
+    def of_symbols(self) -> "SpeechText":
+        """What reads the symbols themselves, as `symbols` gives them."""
+        return replace(self, alphabet=self.characters, spell_out=False, phonemes="")
 
     def speaks(self, text: str) -> bool:
         """Whether there is more in a text than marks."""

@@ -157,6 +157,24 @@ def spell_out(text: str, language: str = ENGLISH) -> str:
     return " ".join(text.split())
 
 
+def character_in_words(character: str) -> str:
+    """What `spell_out` makes of a character that is no digit, and no white space.
+
+    Abbreviations apart, it does not matter what stands beside it.
+    """
+    plain = PUNCTUATION.get(character, character).lower()
+    return SYMBOLS.get(plain, plain)
+
+
+def is_spelled_out(text: str, language: str = ENGLISH) -> bool:
+    """Whether there are neither digits nor abbreviations in a text."""
+    for mark, plain in PUNCTUATION.items():
+        text = text.replace(mark, plain)
+    is_english = language.partition("-")[0] == ENGLISH
+    abbreviated = is_english and re.search(_RULES[0][0], text.lower())
+    return not abbreviated and not any(map(str.isnumeric, text))
+
+
 def in_words(value: str, language: str, to: str = "cardinal") -> str:
     """A number as num2words writes it, words apart from each other.
 
@@ -286,9 +304,12 @@ def _alternatives(words: Any) -> str:
 
 
 _Rule = tuple[str, Callable[..., str]]
-_TITLES = [word for word in ABBREVIATIONS if word not in BEFORE_NUMBERS]
+ABBREVIATED = _alternatives(
+    word for word in ABBREVIATIONS if word not in BEFORE_NUMBERS
+)
+"""A pattern of the abbreviations that are no words."""
 _RULES: tuple[_Rule, ...] = (
-    (rf"(?<![\w.])({_alternatives(_TITLES)})\.(?=\s|,|$)", _abbreviation),
+    (rf"(?<![\w.])({ABBREVIATED})\.(?=\s|,|$)", _abbreviation),
     (rf"(?<![\w.])({_alternatives(BEFORE_NUMBERS)})\.(?=\s*\d)", _abbreviation),
     (r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b", _iso_date),
     (r"\b(\d{1,2})/(\d{1,2})/(\d{4})\b", _slashed_date),

@@ -14,10 +14,13 @@ def normalize_transcript(text: str, alphabet: str) -> str:
     typographic apostrophe becomes "'", case follows the alphabet, and letters and
     digits without ASCII form stay, so that `unknown_characters` can report them.
     """
-    folded = "".join(
-        _fold(character, alphabet) for character in unicodedata.normalize("NFC", text)
-    )
-    return " ".join(folded.split())
+    return " ".join(fold_transcript(text, alphabet).split())
+
+
+def fold_transcript(text: str, alphabet: str) -> str:
+    """As `normalize_transcript`, with white space as it is."""
+    composed = unicodedata.normalize("NFC", text)
+    return "".join(_fold(character, alphabet) for character in composed)
 
 
 def unknown_characters(texts: Iterable[str], alphabet: str) -> Counter[str]:

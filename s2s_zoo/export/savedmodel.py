@@ -18,11 +18,19 @@ from s2s_zoo.export import run_savedmodel
 from s2s_zoo.export.comparison import Arrays
 from s2s_zoo.export.elsewhere import run_elsewhere
 from s2s_zoo.models.assets import write_assets
-from s2s_zoo.tasks.serving import DEFAULT, OF_TOKENS, Input, Serving, Signature
+from s2s_zoo.tasks.serving import (
+    DEFAULT,
+    OF_TOKENS,
+    Input,
+    Reader,
+    Serving,
+    Signature,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+    from s2s_zoo.export.text_graph.characters import CharacterReader
     from s2s_zoo.export.text_graph.reader import TextReader
 
 DESCRIPTION = "serving.json"
@@ -54,7 +62,7 @@ class _Endpoint(NamedTuple):
 
 def as_saved_model(serving: Serving) -> Serving:
     """What a SavedModel can offer: token ids where a graph cannot cut the texts."""
-    if serving.reader is None:
+    if not isinstance(serving.reader, Reader):
         return serving
     try:
         read_sentencepiece_model(serving.reader.model).check_for_graph()
@@ -68,12 +76,10 @@ def write_saved_model(serving: Serving, directory: Path) -> None:
     """Write the graphs of all signatures, the weights and their description."""
     import tensorflow as tf
 
-    from s2s_zoo.export.text_graph.reader import TextReader
-
     serving = as_saved_model(serving)
     module = tf.Module()
     module.weights = [variable.value for variable in serving.model.variables]
-    module.reader = TextReader(serving.reader) if serving.reader else None
+    module.reader = _reader(serving)
     endpoints = _endpoints(serving, module.reader)
     for name, endpoint in endpoints.items():
         setattr(module, name, endpoint.function)
@@ -106,7 +112,20 @@ def run_saved_model(directory: Path, batches: list[Arrays]) -> list[Arrays]:
     return run_elsewhere(run_savedmodel.__file__, directory, batches)
 
 
-def _endpoints(serving: Serving, reader: "TextReader | None") -> dict[str, _Endpoint]:
+def _reader(serving: Serving) -> "TextReader | CharacterReader | None":
+    from s2s_zoo.export.text_graph.characters import CharacterReader
+    from s2s_zoo.export.text_graph.reader import TextReader
+
+    if serving.reader is None:
+        return None
+    if isinstance(serving.reader, Reader):
+        return TextReader(serving.reader)
+    return CharacterReader(serving.reader)
+
+
+def _endpoints(
+    serving: Serving, reader: "TextReader | CharacterReader | None"
+) -> dict[str, _Endpoint]:
     """Those of the signatures, and the default one of texts where these are read."""
     endpoints = {
         name: _Endpoint.of(serving.inputs, signature)

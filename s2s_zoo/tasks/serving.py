@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from s2s_zoo.data.speech_symbols import SpeechText
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.typing import Tensor
 
@@ -56,8 +57,9 @@ class Serving:
         batch: raw inputs to the inputs of a signature.
         description: what a client has to know besides, as JSON values.
         strip: whether spaces around a text are no part of it.
-        reader: how texts become the inputs, where these are token ids; a format that
-            can do it takes texts as the `source` of `DEFAULT`, and ids by `OF_TOKENS`.
+        reader: how texts become the inputs, where these are token ids, or those of
+            characters; a format that can do it takes texts as the `source` of
+            `DEFAULT`, and ids by `OF_TOKENS`.
         assets: files a client needs, by name.
         tolerance: absolute difference of floats up to which an exported model is the
             same; more where outputs magnify rounding.
@@ -71,6 +73,6 @@ class Serving:
     batch: Callable[[Sequence[Any]], dict[str, NDArray[Any]]]
     description: dict[str, Any]
     strip: bool = False
-    reader: Reader | None = None
+    reader: Reader | SpeechText | None = None
     assets: Mapping[str, bytes] = field(default_factory=dict)
     tolerance: float = 1e-4

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.padding import pad
-from s2s_zoo.data.speech_symbols import FIRST
+from s2s_zoo.data.speech_symbols import FIRST, SpeechText
+from s2s_zoo.data.spoken_text import is_spelled_out
 from s2s_zoo.errors import UserError
 from s2s_zoo.search.base import Hypothesis
 from s2s_zoo.tasks.runner import Arrays, Result, Runner
-from s2s_zoo.tasks.serving import Input, Serving
+from s2s_zoo.tasks.serving import DEFAULT, Input, Serving
 from s2s_zoo.typing import Tensors
 from s2s_zoo.vocabulary import END, PAD
 
@@ -53,6 +54,13 @@ class Speech:
         alignment: (U, T) weights of what was read, the end of the text last.
         finished: whether it ended by itself; False where it reached the limit.
         task: what frames are, and what makes waveforms of them.
+
+    Example:
+        >>> from s2s_zoo import Seq2Seq
+        >>> model = Seq2Seq.from_preset("tacotron2-small", decoder={"units": 8})
+        >>> (speech,) = model.generate(["hi"], frames_per_token=1, extra_frames=1)
+        >>> speech.samples.shape, speech.samples.dtype, speech.sample_rate
+        ((768,), dtype('float32'), 16000)
     """
 
     frames: Frames
@@ -151,28 +159,38 @@ class Speaker(Runner):
         return {"source": source, "source_lengths": lengths}
 
     def serving(self, examples: Sequence[Utterance]) -> Serving:
-        """Ids of a text to its waveform, the vocoder inside.
+        """A text, or the ids of its characters, to its waveform, the vocoder inside.
 
-        Ids are those of `SpeechText`, by the characters in the description.
+        No graph spells out, or knows phonemes: texts that would need it are refused.
         """
-        text, samples = self.task.text, [one.transcript for one in examples[:SAMPLES]]
+        text = self.task.text
+        reader = text.of_symbols if text.phonemes else text
+        takes = (
+            f"phonemes of {text.phonemes!r} by their names in espeak-ng, as "
+            "SpeechText.symbols gives them"
+            if text.phonemes
+            else "texts in which numbers and abbreviations are written in words; it "
+            "refuses others"
+        )
         return Serving(
             model=self.model,
             inputs={
                 "source": Input((None, None), "int32"),
                 "source_lengths": Input((None,), "int32"),
             },
-            signatures={"serve": self._serve},
+            signatures={DEFAULT: self._serve},
             pieces=(),
-            samples=samples or ["a", "good morning", "turn off the lamp"],
-            batch=lambda texts: self.padded([text.encode(one) for one in texts]),
+            samples=_samples(text, [one.transcript for one in examples[:SAMPLES]]),
+            batch=lambda texts: _batch([reader.encode(one) for one in texts]),
             description={
                 "task": self.task.name,
+                "takes": takes,
                 "characters": text.characters,
                 "first": FIRST,
                 "end": END,
                 "sample_rate": self.task.sample_rate,
             },
+            reader=reader,
             tolerance=ROUNDING,
         )
 
@@ -188,6 +206,7 @@ class Speaker(Runner):
             "waveforms": audio / ops.maximum(peak, 1.0),
             "lengths": ops.maximum(lengths - 1, 0) * task.spectrogram.stride,
             "finished": found["finished"],
+            "sample_rate": ops.convert_to_tensor(task.sample_rate, dtype="int32"),
         }
 
     def draw(self, example: Utterance, path: Path) -> None:
@@ -197,6 +216,20 @@ class Speaker(Runner):
             raise UserError(result.error)
         known = self.task.reference(example)
         draw_speech(path, result.output, known)
+
+
+def _samples(text: SpeechText, transcripts: Sequence[str]) -> list[str]:
+    """Texts that a graph can read, the transcripts where they are such."""
+    every = transcripts or ["A", "good morning", "Turn off the lamp!"]
+    if text.phonemes:
+        return [text.symbols(one) for one in every]
+    known = is_spelled_out if text.spell_out else lambda *_: True
+    return [t if known(t, text.language) else text.symbols(t) for t in every]
+
+
+def _batch(ids: Sequence[NDArray[np.int32]]) -> Arrays:
+    source, lengths = pad(ids, len(ids), max(map(len, ids)), PAD)
+    return {"source": source, "source_lengths": lengths}
 
 
 def draw_speech(path: Path, speech: Speech, known: Recorded) -> None:

@@ -68,13 +68,17 @@ def export(
     chosen = _find_format(format)
     found = find_run(run)
     target = Path(output) if output is not None else found.path / "export" / format
+    reporter = reporter or Reporter()
     with _publishing(target) as path:
         model = Seq2Seq.from_preset(
             found.preset, load_weights=True, encoder=FLOAT32, decoder=FLOAT32
         )
-        serving = _serving(found, model, reporter or Reporter())
+        serving = _serving(found, model, reporter)
         chosen.write(serving, path)
-        difference = compare(chosen.compared(serving), partial(chosen.run, path))
+        written = chosen.compared(serving)
+        if "takes" in written.description:
+            reporter.note(f"What was exported takes {written.description['takes']}")
+        difference = compare(written, partial(chosen.run, path))
     return ExportResult(format, str(target), difference)
 
 

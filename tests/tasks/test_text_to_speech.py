@@ -9,6 +9,7 @@ import pytest
 
 from s2s_zoo.data.audio import read_audio, write_wav
 from s2s_zoo.data.manifests import read_manifest
+from s2s_zoo.data.padding import pad
 from s2s_zoo.data.voices import TAIL, VoiceBatches, recorded, trimmed
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
@@ -77,6 +78,7 @@ def test_speech_is_written_drawn_and_told(run, tmp_path):
     model = Seq2Seq.from_preset(run / "preset", load_weights=True)
     (again,) = model.generate(["Abc, de"])
     np.testing.assert_allclose(again.samples, speech.samples, atol=1e-4)
+    assert (again.samples.dtype, again.sample_rate) == ("float32", RATE)
     assert again.alignment.shape == (len(again.frames), len("abc, de") + 1)
 
 
@@ -219,19 +221,29 @@ def test_a_limit_is_told_from_a_stop(run):
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
 )
-def test_a_saved_model_speaks_ids(run, tmp_path):
+def test_a_saved_model_speaks_texts_and_ids(run, tmp_path):
     found = export(run=run, output=tmp_path / "saved")
     assert found.max_abs_difference < 1e-4
     import tensorflow as tf
 
     model = Seq2Seq.from_preset(run / "preset", load_weights=True)
-    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serve"]
-    ids = model.task.text.encode("bad cab")
-    said = serve(source=ids[None], source_lengths=np.array([len(ids)], "int32"))
-    (speech,) = model.generate(["bad cab"])
-    count = int(said["lengths"][0])
-    assert count == len(speech.samples) > 0
-    np.testing.assert_allclose(said["waveforms"][0, :count], speech.samples, atol=1e-4)
+    loaded = tf.saved_model.load(str(tmp_path / "saved"))
+    lines = ["Bad cab", "d\u00e9ad, abed"]
+    ids = [model.task.text.encode(line) for line in lines]
+    source, lengths = pad(ids, 2, 14, 0)
+    speak = loaded.signatures["serve_tokens"]
+    of_ids = speak(source=source, source_lengths=lengths)
+    of_texts = loaded.signatures["serving_default"](source=tf.constant(lines))
+    for row, speech in enumerate(model.generate(lines)):
+        for said in (of_ids, of_texts):
+            count = int(said["lengths"][row])
+            assert count == len(speech.samples) > 0
+            waveform = said["waveforms"][row, :count]
+            np.testing.assert_allclose(waveform, speech.samples, atol=1e-4)
+            assert not np.any(said["waveforms"][row, count:])
+            assert int(said["sample_rate"]) == speech.sample_rate == RATE
+    with pytest.raises(tf.errors.InvalidArgumentError, match="in words"):
+        loaded.serve(tf.constant(["abc", "5 cabs"]))
 
 
 def test_a_file_of_the_output_reads_back(tmp_path):
