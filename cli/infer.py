@@ -24,6 +24,13 @@ STDIN = "-"
 @click.option("--output", type=click.Path(dir_okay=False), help="File for the outputs.")
 @click.option("--plot", type=click.Path(dir_okay=False), help="PNG of the first.")
 @click.option("--score", is_flag=True, help="How probable the lines of text are.")
+@click.option(
+    "--vocoder",
+    metavar="griffin-lim|RUN",
+    default="",
+    help="What makes waveforms of a synthesizer's frames: griffin-lim, the default, or "
+    "the run of a WaveNet.",
+)
 @options.search
 @options.compiled
 @options.backend
@@ -34,6 +41,7 @@ def command(
     output: str | None,
     plot: str | None,
     score: bool,
+    vocoder: str,
     search: str,
     compiled: bool,
     backend: str | None,
@@ -61,6 +69,7 @@ def command(
             compiled=compiled,
             plot=plot,
             score=score,
+            vocoder=vocoder,
             progress=progress,
         )
     if as_json:

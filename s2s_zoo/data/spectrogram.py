@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -100,6 +100,27 @@ class SpeechSpectrogram(PlainPart):
                 f"spectrogram: 0 <= f_min < f_max <= {nyquist:g} Hz. Received: "
                 f"{self.f_min!r} and {self.f_max!r}"
             )
+
+    def unlike(self, other: "SpeechSpectrogram") -> str:
+        """What other settings of mel frames another has, in words; empty for none.
+
+        Example:
+            >>> from s2s_zoo.data.spectrogram import SpeechSpectrogram
+            >>> SpeechSpectrogram().unlike(SpeechSpectrogram(sample_rate=16000))
+            'sample_rate 22050 and 16000, f_max 11025.0 and 8000.0'
+        """
+        one, two = self._of_mels, other._of_mels
+        found = (f"{n} {one[n]} and {two[n]}" for n in one if one[n] != two[n])
+        return ", ".join(found)
+
+    @property
+    def _of_mels(self) -> dict[str, Any]:
+        """Settings that mel frames depend on."""
+        others = ("magnitude_floor", "magnitudes")
+        known = {
+            name: value for name, value in vars(self).items() if name not in others
+        }
+        return known | {"f_max": self.f_max or self.sample_rate / 2}
 
     @property
     def bins(self) -> int:

@@ -360,6 +360,18 @@ class Task(abc.ABC):
         )
         return [{"input": str(item), **result.described()} for item, result in results]
 
+    def vocoded_by(self, vocoder: Seq2Seq | None) -> Callable[[Any], Any]:
+        """What makes waveforms of outputs that are frames.
+
+        Args:
+            vocoder: a model of waveforms; None for what the task has.
+
+        Raises:
+            UserError: outputs are no frames, or of other settings than it reads.
+        """
+        del vocoder
+        raise UserError(f"A model for {self.name} writes no frames for a vocoder")
+
     def score(self, model: Seq2Seq, inputs: Sequence[Any]) -> list[dict[str, Any]]:
         """How probable raw inputs are, with all there is to say about each.
 

@@ -149,6 +149,7 @@ class Speaker(Runner):
             rows = order[start : start + BATCH]
             found = self.read(self.padded([ids[i] for i in rows]), {})
             results.update(zip(rows, found, strict=False))
+            self.progress(len(rows))
         return [results[i] for i in range(len(inputs))]
 
     def padded(self, ids: Sequence[NDArray[np.int32]]) -> Arrays:

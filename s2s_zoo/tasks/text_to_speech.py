@@ -1,7 +1,7 @@
 """Speech synthesis: spectrograms, and waveforms, from text."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,8 @@ from s2s_zoo.tasks.attention_sentinel import (
 from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.speaker import Recorded, Speaker, Speech, draw_speech
-from s2s_zoo.tasks.waveform import write_waveforms
+from s2s_zoo.tasks.vocoding import Vocoding
+from s2s_zoo.tasks.waveform import Waveform, write_waveforms
 from s2s_zoo.vocabulary import PAD
 
 MEASURED = "mcd:13,dtw|interval:bootstrap1000"
@@ -234,6 +235,32 @@ class TextToSpeech(Task):
 
     def runner(self, model: Seq2Seq, search: Search) -> Speaker:
         return Speaker(model, search, self)
+
+    def vocoded_by(self, vocoder: Seq2Seq | None) -> Callable[[Speech], Any]:
+        """What makes waveforms of speech: Griffin-Lim, or a model that `vocoding` made.
+
+        Raises:
+            UserError: it is of another task, or reads frames of other settings.
+        """
+        if vocoder is None:
+            return lambda speech: speech
+        task = vocoder.task
+        if not isinstance(task, Vocoding):
+            raise UserError(
+                f"The vocoder is a model for {task.name}; expected {Vocoding.name}"
+            )
+        if unlike := self.spectrogram.unlike(task.spectrogram):
+            raise UserError(
+                "The vocoder reads other frames than are written. Written and read: "
+                f"{unlike}"
+            )
+        runner, size = task.runner(vocoder, task.search), self.spectrogram.num_mels
+
+        def sounded(speech: Speech) -> Waveform:
+            found: Waveform = runner.run([speech.frames[:, :size]])[0].output
+            return found
+
+        return sounded
 
     def as_example(self, raw: Any) -> Utterance:
         return Utterance(str(raw), "", 0.0, str(raw))

@@ -235,7 +235,11 @@ class Vocoder(Runner):
 
     def run(self, inputs: Sequence[Any]) -> list[Result]:
         """The waveforms of audio files, by their spectrograms, or of (U, M) frames."""
-        return [self._run_one(item) for item in inputs]
+        results = []
+        for item in inputs:
+            results.append(self._run_one(item))
+            self.progress(1)
+        return results
 
     def _run_one(self, item: Any) -> Result:
         try:

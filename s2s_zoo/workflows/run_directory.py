@@ -267,3 +267,13 @@ def find_run(path: str | Path | None, runs: Path = RUNS) -> RunDirectory:
             "run directory"
         )
     return RunDirectory(max(found, key=lambda p: (p / "run.json").stat().st_mtime))
+
+
+def preset_directory(path: str | Path) -> Path:
+    """The best model of a run, or `path` itself where it is no run with a model.
+
+    Raises:
+        UserError: nothing can be called so.
+    """
+    run = RunDirectory(named_path(path))
+    return run.preset if run.preset.is_dir() else run.path

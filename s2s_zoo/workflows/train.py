@@ -21,7 +21,11 @@ from s2s_zoo.workflows.flight_recorder import FlightRecorder
 from s2s_zoo.workflows.preparation import prepare, updates_of
 from s2s_zoo.workflows.reporting import Reporter, TrainingOutline, TrainingResult
 from s2s_zoo.workflows.resume import limits, renewed
-from s2s_zoo.workflows.run_directory import RunDirectory, new_run
+from s2s_zoo.workflows.run_directory import (
+    RunDirectory,
+    new_run,
+    preset_directory,
+)
 from s2s_zoo.workflows.sources import AudioRoot
 from s2s_zoo.workflows.training_loop import TrainingLoop
 
@@ -87,7 +91,8 @@ def train(
             f"--numerics records on one device. Received: {chosen.recipe.devices}"
         )
     with run.held(), distribution.devices(chosen.recipe.devices):
-        start = _preset_directory(request["init_from"])
+        named = request["init_from"]
+        start = None if named is None else preset_directory(named)
         loop, outline = prepare(chosen, request, run, start, reporter)
         if before is not None:
             outline = _restore(loop, outline, request["data"], reporter)
@@ -222,10 +227,3 @@ def _start_from(
     found = copy_fitting_weights(model, start)
     reporter.note(str(found))
     return found
-
-
-def _preset_directory(path: str | None) -> Path | None:
-    if path is None:
-        return None
-    run = RunDirectory(named_path(path))
-    return run.preset if run.preset.is_dir() else run.path

@@ -82,6 +82,45 @@ def test_speech_is_written_drawn_and_told(run, tmp_path):
     assert again.alignment.shape == (len(again.frames), len("abc, de") + 1)
 
 
+def test_frames_sound_by_the_vocoder_that_is_named(run, tmp_path):
+    keras.utils.set_random_seed(0)
+    vocoder = PRESETS.get("wavenet_small").scaled().build()
+    vocoder.save_to_preset(tmp_path / "wavenet")
+    short = "frames_per_token=1,extra_frames=2"
+    found, plain, named = (
+        infer(run=run, inputs=["ab", "\u05d0"], search=short, vocoder=name)
+        for name in (tmp_path / "wavenet", "", "griffin-lim")
+    )
+    made, speech = found[0]["output"], plain[0]["output"]
+    (expected,) = vocoder.generate([speech.frames])
+    np.testing.assert_array_equal(made.samples, expected.samples)
+    assert len(made.samples) == len(speech.frames) * 32
+    assert found[0]["finished"] == plain[0]["finished"]
+    assert "error" in found[1]
+    again = named[0]["output"].samples
+    np.testing.assert_allclose(again, speech.samples, atol=1e-4)
+
+
+def test_a_vocoder_of_other_frames_is_refused(run, tmp_path):
+    settings = {"task.spectrogram.sample_rate": 8000, "task.spectrogram.f_max": 4000.0}
+    preset = PRESETS.get("wavenet_small").scaled().with_settings(settings)
+    preset.build().save_to_preset(tmp_path / "wavenet")
+    differ = r"wavenet: .* sample_rate 16000 and 8000, f_max 8000\.0 and 4000\.0"
+    with pytest.raises(UserError, match=differ):
+        infer(run=run, inputs=["ab"], vocoder=tmp_path / "wavenet")
+    with pytest.raises(UserError, match="a model for text_to_speech; expected vocod"):
+        infer(run=run, inputs=["ab"], vocoder=run)
+    with pytest.raises(UserError, match="vocoding writes no frames for a vocoder"):
+        infer(run=run_of(tmp_path), inputs=["ab"], vocoder="griffin-lim")
+
+
+def run_of(folder):
+    """A run directory with the model that lies in `wavenet`."""
+    (folder / "run").mkdir()
+    (folder / "wavenet").rename(folder / "run" / "preset")
+    return folder / "run"
+
+
 def test_what_cannot_be_said_is_told_in_its_place(run, tmp_path):
     output = tmp_path / "out.wav"
     found = infer(run=run, inputs=["abc", "\u05d0", " ", "de"], output=output)
