@@ -121,6 +121,13 @@ def recorded(
     Raises:
         UserError: it cannot be read, or is no audio.
     """
+    return spectrogram(recording(utterance, spectrogram.sample_rate, trim_db))
+
+
+def recording(
+    utterance: Utterance, rate: int, trim_db: float = 0.0
+) -> NDArray[np.float32]:
+    """(S,) samples of a recording without the silence at its ends, as `recorded`."""
     if is_features(utterance):
         raise UserError(
             f"{utterance.name}: speech is synthesized from recordings, not from "
@@ -129,8 +136,7 @@ def recorded(
     if utterance.seconds > MAX_HOURS * 3600:
         hours = utterance.seconds / 3600
         raise UserError(f"{hours:.1f} hours; up to {MAX_HOURS} are read")
-    audio = read_audio(utterance.source, spectrogram.sample_rate)
-    return spectrogram(trimmed(audio, trim_db))
+    return trimmed(read_audio(utterance.source, rate), trim_db)
 
 
 def trimmed(audio: NDArray[np.float32], below_db: float) -> NDArray[np.float32]:

@@ -87,11 +87,28 @@ def distortion(recorded: Frames, found: Frames) -> tuple[float, float]:
     """
     if not len(recorded):
         return 0.0, 0.0
+    costs, path = alignment_in_time(recorded, found)
+    return float(costs[path[:, 0], path[:, 1]].sum()), float(len(path))
+
+
+def alignment_in_time(
+    recorded: Frames, found: Frames
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Distances (U, U') in dB of all pairs of frames, and the pairs that are compared.
+
+    Args:
+        recorded: (U, M), U > 0, as of `distortion`.
+        found: (U', M); where there is nothing, a frame of silence.
+
+    Returns:
+        The distances, and (P, 2) numbers of frames, as of `warping_path`.
+    """
     if not len(found):
         found = np.zeros((1, recorded.shape[1]))
     one, other = cepstra(recorded), cepstra(found)
     difference = one[:, None] - other[None]
-    return warped(DECIBELS * np.sqrt(np.square(difference).sum(axis=-1)))
+    costs = DECIBELS * np.sqrt(np.square(difference).sum(axis=-1))
+    return costs, warping_path(costs)
 
 
 def cepstra(frames: Frames) -> NDArray[np.float64]:
@@ -102,27 +119,37 @@ def cepstra(frames: Frames) -> NDArray[np.float64]:
     return np.asarray(frames, np.float64) @ np.cos(angles) * (2 / channels)
 
 
-def warped(costs: NDArray[np.float64]) -> tuple[float, float]:
-    """The least sum of `costs` (N, M) on a path from corner to corner, and its length.
+def warping_path(costs: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(P, 2) cells of the path from corner to corner whose `costs` (N, M) sum to least.
 
     Steps go one down, one right, or both; a diagonal at a time.
     """
     rows, columns = costs.shape
-    nowhere = np.full((2, rows + 1), np.inf)
+    ways = np.zeros(costs.shape, np.int8)
+    nowhere = np.full(rows + 1, np.inf)
     before, last = nowhere.copy(), nowhere.copy()
     for diagonal in range(rows + columns - 1):
         low, high = max(0, diagonal - columns + 1), min(rows - 1, diagonal)
         row = np.arange(low, high + 1)
         here = nowhere.copy()
-        if diagonal:
-            ways = np.stack([before[:, row], last[:, row], last[:, row + 1]])
-            best = ways[ways[:, 0].argmin(axis=0), :, np.arange(len(row))]
-        else:
-            best = np.zeros((1, 2))
-        here[0, row + 1] = best[:, 0] + costs[row, diagonal - row]
-        here[1, row + 1] = best[:, 1] + 1
+        sums = np.stack([before[row], last[row], last[row + 1]])
+        way = sums.argmin(axis=0)
+        best = sums[way, np.arange(len(row))] if diagonal else 0.0
+        here[row + 1] = best + costs[row, diagonal - row]
+        ways[row, diagonal - row] = way
         before, last = last, here
-    return float(last[0, rows]), float(last[1, rows])
+    return _walked_back(ways)
+
+
+def _walked_back(ways: NDArray[np.int8]) -> NDArray[np.intp]:
+    """The path that led to the last cell, by the step into each: both, down, right."""
+    cell = (ways.shape[0] - 1, ways.shape[1] - 1)
+    path = [cell]
+    while cell != (0, 0):
+        way = ways[cell]
+        cell = (cell[0] - (way != 2), cell[1] - (way != 1))
+        path.append(cell)
+    return np.array(path[::-1], np.intp)
 
 
 def diagonality(alignment: Frames) -> float:

@@ -236,6 +236,11 @@ class Task(abc.ABC):
     def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
         """The metrics of outputs, by name."""
 
+    def further_measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
+        """Metrics that take longer; trainings do not ask for them."""
+        del outcomes
+        return {}
+
     def breakdown(self, outcomes: Sequence[Outcome]) -> Breakdown:
         """What there is to say of outputs besides; trainings do not ask for it."""
         del outcomes
@@ -324,6 +329,21 @@ class Task(abc.ABC):
             scores.signature + self.remarks(batches),
             outcomes,
             batches.unreadable,
+        )
+
+    def measured_further(self, evaluation: Evaluation) -> Evaluation:
+        """An evaluation with the metrics of `further_measures`."""
+        further = self.further_measures(evaluation.outputs)
+        if not further:
+            return evaluation
+        scores = score_all(further, evaluation.signature, seed=SEED)
+        loss = {"loss": evaluation.metrics["loss"]}
+        metrics = {**evaluation.metrics, **scores.metrics}
+        del metrics["loss"]
+        return replace(
+            evaluation,
+            metrics=metrics | loss,
+            confidence={**evaluation.confidence, **scores.confidence},
         )
 
     def validate(

@@ -14,7 +14,9 @@ from s2s_zoo.data.manifests import Utterance
 from s2s_zoo.data.padding import pad
 from s2s_zoo.data.speech_symbols import FIRST, SpeechText
 from s2s_zoo.data.spoken_text import is_spelled_out
+from s2s_zoo.data.voices import recording
 from s2s_zoo.errors import UserError
+from s2s_zoo.metrics.pitch import pitch
 from s2s_zoo.search.base import Hypothesis
 from s2s_zoo.tasks.runner import Arrays, Result, Runner
 from s2s_zoo.tasks.serving import DEFAULT, Input, Serving
@@ -36,10 +38,28 @@ Frames = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """A text and the frames (U, D) of its recording; in words, the text."""
+    """A text and its recording; in words, the text.
+
+    Attributes:
+        text: as it is written.
+        frames: (U, D) of its spectrogram.
+        utterance: where it lies.
+        task: what frames are.
+    """
 
     text: str
     frames: Frames
+    utterance: Utterance
+    task: "TextToSpeech"
+
+    @cached_property
+    def pitch(self) -> NDArray[np.float64]:
+        """(U,) Hz, not a number where it is not voiced."""
+        task = self.task
+        if not len(self.frames):
+            return np.zeros(0)
+        audio = recording(self.utterance, task.sample_rate, task.trim_db)
+        return _pitch(audio, len(self.frames), task)
 
     def __str__(self) -> str:
         return self.text
@@ -88,6 +108,11 @@ class Speech:
         stride = self.task.spectrogram.stride
         audio = ops.convert_to_numpy(found)[0, : max(count - 1, 0) * stride]
         return audio / max(1.0, float(np.abs(audio).max(initial=0.0)))
+
+    @cached_property
+    def pitch(self) -> NDArray[np.float64]:
+        """(U,) Hz, not a number where it is not voiced."""
+        return _pitch(self.samples, len(self.frames), self.task)
 
     def __str__(self) -> str:
         cut = "" if self.finished else ", cut at the limit of frames"
@@ -217,6 +242,12 @@ class Speaker(Runner):
             raise UserError(result.error)
         known = self.task.reference(example)
         draw_speech(path, result.output, known)
+
+
+def _pitch(audio: Frames, count: int, task: "TextToSpeech") -> NDArray[np.float64]:
+    """(count,) Hz of the frames of a waveform (S,)."""
+    found = pitch(audio, task.sample_rate, task.spectrogram.stride)[:count]
+    return np.pad(found, (0, count - len(found)), constant_values=np.nan)
 
 
 def _samples(text: SpeechText, transcripts: Sequence[str]) -> list[str]:

@@ -29,6 +29,7 @@ from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.spectrogram import SpectrogramLoss
 from s2s_zoo.metrics.bootstrap import Pooled
 from s2s_zoo.metrics.breakdown import Breakdown
+from s2s_zoo.metrics.pitch import Pitched, pitch_measures
 from s2s_zoo.metrics.speech import Spoken, speech_breakdown, speech_measures
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
@@ -46,7 +47,7 @@ from s2s_zoo.tasks.vocoding import Vocoding
 from s2s_zoo.tasks.waveform import Waveform, write_waveforms
 from s2s_zoo.vocabulary import PAD
 
-MEASURED = "mcd:13,dtw|interval:bootstrap1000"
+MEASURED = "mcd:13,dtw|f0:pyin,dtw|interval:bootstrap1000"
 HEARD = 64
 """Recordings that are listened to before a warning."""
 SCALED = {
@@ -271,11 +272,22 @@ class TextToSpeech(Task):
             frames = recorded(example, self.spectrogram, self.trim_db)
         except UserError:
             frames = np.zeros((0, self.spectrogram.width), np.float32)
-        return Recorded(example.transcript, frames)
+        return Recorded(example.transcript, frames, example, self)
 
     def measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
         """Mel-cepstral distortion, durations, stops and the way of attention."""
         return speech_measures(self._spoken(outcomes))
+
+    def further_measures(self, outcomes: Sequence[Outcome]) -> dict[str, Pooled]:
+        """The fundamental frequency of the waveforms, and which frames are voiced."""
+        return pitch_measures(
+            [
+                Pitched(*spoken[:2], outcome.reference.pitch, outcome.output.pitch)
+                for spoken, outcome in zip(
+                    self._spoken(outcomes), outcomes, strict=True
+                )
+            ]
+        )
 
     def breakdown(self, outcomes: Sequence[Outcome]) -> Breakdown:
         """Sentences that did not stop, that attention skipped in or repeated."""

@@ -69,6 +69,7 @@ def evaluate(
     evaluation = task.evaluate(model, usable, budget, reporter.evaluated, search)
     for name, reason in evaluation.unreadable.items():
         reporter.note(f"{name} counts as empty: {reason}")
+    evaluation = task.measured_further(evaluation)
     evaluation = replace(evaluation, breakdown=task.breakdown(evaluation.outputs))
     if rows:
         evaluation = replace(evaluation, groups=measure_groups(task, evaluation, rows))

@@ -14,7 +14,7 @@ from s2s_zoo.metrics.speech import (
     speech_breakdown,
     speech_measures,
     wanderings,
-    warped,
+    warping_path,
 )
 
 
@@ -35,10 +35,15 @@ def cheapest(costs):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (4, 1), (3, 7), (8, 8), (9, 4)])
 def test_warping_is_the_cheapest_of_all_paths(shape):
     costs = np.random.default_rng(0).uniform(size=shape)
-    total, length = warped(costs)
-    expected, steps = cheapest(costs)
-    assert total == pytest.approx(expected, rel=1e-12)
-    assert length == steps
+    path = warping_path(costs)
+    expected, length = cheapest(costs)
+    assert costs[path[:, 0], path[:, 1]].sum() == pytest.approx(expected, rel=1e-12)
+    assert len(path) == length
+    assert path[0].tolist() == [0, 0]
+    assert path[-1].tolist() == [shape[0] - 1, shape[1] - 1]
+    steps = np.diff(path, axis=0)
+    assert ((steps >= 0) & (steps <= 1)).all()
+    assert (steps.sum(axis=1) > 0).all()
 
 
 def test_distortion_is_kubichek_s():

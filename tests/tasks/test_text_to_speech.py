@@ -139,7 +139,11 @@ def test_an_evaluation_measures_what_is_spoken(run, corpus):
     assert 0 <= metrics["stop_accuracy"] <= 1
     assert np.isfinite(metrics["loss"])
     assert str(found.outputs[0].reference) in TEXTS
-    assert "mcd:13,dtw" in found.signature
+    assert "mcd:13,dtw|f0:pyin,dtw" in found.signature
+    assert list(metrics)[-1] == "loss"
+    assert 0 <= metrics["voicing_error_rate"] <= 1
+    low, high = found.confidence["voicing_error_rate"]
+    assert low <= metrics["voicing_error_rate"] <= high
 
 
 def test_a_recording_that_is_what_it_should_be_costs_nothing(corpus):
@@ -153,6 +157,12 @@ def test_a_recording_that_is_what_it_should_be_costs_nothing(corpus):
     assert values["mel_cepstral_distortion"] == 0
     assert values["duration_error"] == 0
     assert values["stop_accuracy"] == 1
+    (outcome, *_) = outcomes
+    heard = outcome.reference.pitch
+    assert len(heard) == len(outcome.reference.frames)
+    outcome.output.__dict__["samples"] = read_audio(utterances[0].source, RATE)
+    values = {n: m.value for n, m in task.further_measures(outcomes[:1]).items()}
+    assert values == {"f0_error_cents": 0, "voicing_error_rate": 0}
 
 
 def test_batches_hold_frames_and_where_to_stop(corpus):
