@@ -142,7 +142,7 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     pytest.importorskip("espeakng_loader", reason="synthesis needs espeakng-loader")
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be written"):
         CORPUS.prepare(tmp_path / "file" / "demo", progress=False)
 
 

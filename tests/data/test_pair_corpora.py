@@ -16,9 +16,9 @@ import pytest
 from s2s_zoo.data.corpora import (
     CORPORA,
     demo_numbers,
-    demo_pairs,
     demo_reversal,
     iwslt14_de_en,
+    made,
     multi30k,
     wmt14_en_de,
 )
@@ -213,7 +213,7 @@ def test_demos_are_made_once_and_whole(
         shutil.copytree(moved, destination)
         raise OSError(39, "Directory not empty")
 
-    monkeypatch.setattr(demo_pairs.os, "replace", overtaken)
+    monkeypatch.setattr(made.os, "replace", overtaken)
     assert corpus.prepare() == place
     assert [path.name for path in cache.iterdir()] == ["demo_reversal-1"]
 

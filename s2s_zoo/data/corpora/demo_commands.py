@@ -91,7 +91,7 @@ class DemoCommands(MadeCorpus):
     languages: tuple[str, ...] = ("en",)
     kind: str = "labelled_recordings"
 
-    def make(self, directory: Path, progress: bool) -> None:
+    def check_makeable(self) -> None:
         if importlib.util.find_spec("espeakng_loader") is None:
             raise UserError(
                 "The demo commands are synthesized by espeak-ng, which is not "
@@ -99,6 +99,8 @@ class DemoCommands(MadeCorpus):
                 "recordings of your own: --data PATH with a folder for each label, or "
                 "a CSV with the columns label,path."
             )
+
+    def make(self, directory: Path, progress: bool) -> None:
         synthesizer = SpeechSynthesizer()
         for split in self.splits:
             rng = np.random.default_rng((self.version, len(split)))

@@ -99,13 +99,15 @@ class DemoNumbers(DemoPairs):
     def edition(self) -> str:
         return f"{self.version}" + (f"-{self.size}" if self.size > TRAIN else "")
 
-    def make(self) -> Texts:
+    def check_makeable(self) -> None:
         if importlib.util.find_spec("num2words") is None:
             raise UserError(
                 "The demo numbers are written by num2words, which is not installed. "
                 "Either install it: pip install 's2s-zoo[demo]'. Or bring pairs of "
                 "your own: --data PATH with two aligned files, .tsv, .jsonl or .tmx."
             )
+
+    def texts(self) -> Texts:
         found: dict[str, Iterable[int]] = {**numbers(self.version)}
         if self.size > TRAIN:
             longer = longer_numbers(self.version)

@@ -23,7 +23,7 @@ class DemoReversal(DemoPairs):
     summary: str = "5 to 50 letters, reversed: 13,000 pairs"
     languages: tuple[str, ...] = ("zxx",)
 
-    def make(self) -> Texts:
+    def texts(self) -> Texts:
         random = Random(self.version)
         drawn: dict[str, None] = {}
         while len(drawn) < sum(COUNTS.values()):

@@ -6,18 +6,15 @@ commands, several voices, and a test of both unheard sentences and unheard voice
 
 import importlib.util
 import itertools
-import os
 import random
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from s2s_zoo.data.audio import write_wav
-from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.data.corpora import CORPORA
-from s2s_zoo.data.corpora.base import Corpus
+from s2s_zoo.data.corpora.made import MadeCorpus
 from s2s_zoo.data.manifests import Utterance, read_manifest, write_manifest
 from s2s_zoo.data.speech_synthesis import SpeechSynthesizer
 from s2s_zoo.errors import UserError
@@ -61,9 +58,6 @@ ACCENTS = ("en-us", "en-gb-x-rp")
 SPEEDS = range(170, 221)
 """Words per minute."""
 PITCHES = range(40, 61)
-
-
-_MARK = f"demo_speech {VERSION}\n".encode()
 
 
 class Part(NamedTuple):
@@ -140,7 +134,7 @@ def _draw(
 
 
 @dataclass(frozen=True, kw_only=True)
-class DemoSpeech(Corpus):
+class DemoSpeech(MadeCorpus):
     """The built-in corpus of speech recognition."""
 
     name: str = "demo_speech"
@@ -149,79 +143,30 @@ class DemoSpeech(Corpus):
     )
     licence: str = "unrestricted (output of espeak-ng, which is GPL-3.0-or-later)"
     languages: tuple[str, ...] = ("en",)
-    splits: tuple[str, ...] = ("train", "validation", "test")
-    made_locally: bool = True
-
-    @property
-    def mark(self) -> bytes:
-        """What the file of the version holds."""
-        return _MARK
+    version: int = VERSION
 
     def script(self) -> dict[str, list[Line]]:
         """Everything to be spoken, split by split."""
         return script()
 
-    def found_in(self, directory: Path) -> bool:
-        version = directory / "VERSION"
-        return version.is_file() and version.read_bytes() == self.mark
-
-    def home(self) -> Path:
-        return cache_directory() / f"{self.name}-{VERSION}"
-
-    def prepare(self, directory: Path | None = None, progress: bool = True) -> Path:
-        """Synthesize the corpus unless it is there already.
-
-        It is made in a temporary folder that is renamed when complete: a killed
-        process leaves no half corpus, and of several processes one wins.
-        """
-        directory = directory or self.home()
-        if self.found_in(directory):
-            return directory
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    def check_makeable(self) -> None:
+        if importlib.util.find_spec("espeakng_loader") is None:
             raise UserError(
-                f"{directory} exists and is not {self.mark.decode().strip()}: "
-                "name a new or an empty directory"
+                "The demo speech is synthesized by espeak-ng, which is not installed. "
+                "Either install it: pip install 's2s-zoo[demo]'. Or bring speech of "
+                "your own: --data PATH with a CSV "
+                "(wav_filename,wav_filesize,transcript), a JSON-lines manifest "
+                "(audio_filepath,duration,text), or the folder of LibriSpeech or "
+                "LJSpeech as it unpacks."
             )
-        _require_espeak()
-        try:
-            self._make(directory, progress)
-        except OSError as error:
-            raise UserError(f"{directory} cannot be made: {error.strerror}") from error
-        return directory
+
+    def make(self, directory: Path, progress: bool) -> None:
+        _synthesize(self.script(), directory, progress)
 
     def read(self, split: str, directory: Path) -> list[Utterance]:
         self.check_split(split)
-        if not self.found_in(directory):
-            raise UserError(
-                f"{directory} does not hold {self.mark.decode().strip()}: "
-                f"make it with `s2s-zoo data prepare {self.name}`"
-            )
+        self.check_made(directory)
         return read_manifest(directory / f"{split}.csv")
-
-    def _make(self, directory: Path, progress: bool) -> None:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(
-            dir=directory.parent, prefix=f".{directory.name}-"
-        ) as temporary:
-            made = Path(temporary) / "corpus"
-            _synthesize(self.script(), made, progress)
-            (made / "VERSION").write_bytes(self.mark)
-            try:
-                os.replace(made, directory)
-            except OSError:
-                if not self.found_in(directory):  # else another process was faster
-                    raise
-
-
-def _require_espeak() -> None:
-    if importlib.util.find_spec("espeakng_loader") is None:
-        raise UserError(
-            "The demo speech is synthesized by espeak-ng, which is not installed. "
-            "Either install it: pip install 's2s-zoo[demo]'. Or bring speech of your "
-            "own: --data PATH with a CSV (wav_filename,wav_filesize,transcript), a "
-            "JSON-lines manifest (audio_filepath,duration,text), or the folder of "
-            "LibriSpeech or LJSpeech as it unpacks."
-        )
 
 
 def _synthesize(

@@ -154,7 +154,7 @@ class DemoSummaries(DemoPairs):
     languages: tuple[str, ...] = ("en",)
     version: int = 2
 
-    def make(self) -> Texts:
+    def texts(self) -> Texts:
         random = Random(self.version)
         drawn: dict[Facts, None] = {}
         while len(drawn) < sum(COUNTS.values()):

@@ -8,9 +8,7 @@ too. A synthesizer that is given the demo's commands is given nothing new but or
 import itertools
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
-from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.data.corpora import CORPORA, demo_speech
 from s2s_zoo.data.corpora.demo_speech import DemoSpeech, Line
 
@@ -51,8 +49,6 @@ TEMPLATES = (
     "why is WHO so FEEL WHEN?",
     "we saw WHO WHERE, but WHY.",
 )
-
-_MARK = f"demo_voice {VERSION}\n".encode()
 
 
 def script() -> dict[str, list[Line]]:
@@ -102,13 +98,7 @@ class DemoVoice(DemoSpeech):
 
     name: str = "demo_voice"
     summary: str = "one synthesized voice, commands and plain English, 1696 sentences"
-
-    def home(self) -> Path:
-        return cache_directory() / f"{self.name}-{VERSION}"
-
-    @property
-    def mark(self) -> bytes:
-        return _MARK
+    version: int = VERSION
 
     def script(self) -> dict[str, list[Line]]:
         return script()
