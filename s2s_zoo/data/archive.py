@@ -1,5 +1,6 @@
 """Unpacking archives without trusting them."""
 
+import bz2
 import errno
 import functools
 import gzip
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from s2s_zoo.errors import UserError, writing
 
@@ -26,9 +27,10 @@ _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
     EOFError,
-    gzip.BadGzipFile,
+    OSError,
     NotImplementedError,
 )
+"""An OSError here is of gzip or bz2; those of the file system are told before."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class _Member:
 
 
 def extract(archive: Path, directory: Path, max_bytes: int) -> None:
-    """Unpack a .tar.gz or .zip file that may be hostile.
+    """Unpack a .tar.gz, .tar.bz2 or .zip file that may be hostile.
 
     Everything is unpacked into a temporary directory inside `directory` and moved to
     its place only when the whole archive proved harmless. Files already in place are
@@ -129,20 +131,24 @@ def _members(archive: Path, max_bytes: int) -> Iterator[_Member]:
     except OSError as error:
         raise UserError(f"{archive}: cannot be read: {error.strerror}") from error
     if head[:2] == b"\x1f\x8b":
-        return _tar_members(archive, max_bytes)
+        return _tar_members(archive, gzip.open, max_bytes)
+    if head[:3] == b"BZh":
+        return _tar_members(archive, bz2.open, max_bytes)
     if head == b"PK\x03\x04":
         return _zip_members(archive)
-    raise UserError(f"{archive}: not a .tar.gz or .zip archive")
+    raise UserError(f"{archive}: not a .tar.gz, .tar.bz2 or .zip archive")
 
 
-def _tar_members(archive: Path, max_bytes: int) -> Iterator[_Member]:
+def _tar_members(
+    archive: Path, unpacked: Callable[[Path], Any], max_bytes: int
+) -> Iterator[_Member]:
     limit = 2 * max_bytes + _TAR_OVERHEAD
-    with gzip.open(archive) as stream:
+    with unpacked(archive) as stream:
         bounded = cast(IO[bytes], _Bounded(cast(IO[bytes], stream), archive, limit))
         with tarfile.open(fileobj=bounded, mode="r|") as tar:
             yield from _tar_files(tar, archive)
         while bounded.read(_BLOCK):
-            pass  # gzip compares its checksum only at the end of the stream
+            pass  # gzip and bz2 compare checksums only at the end of the stream
 
 
 def _tar_files(tar: tarfile.TarFile, archive: Path) -> Iterator[_Member]:

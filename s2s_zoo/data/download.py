@@ -30,6 +30,7 @@ class _Interrupted(Exception):
 
 _KINDS = {
     (".gz", ".tgz"): (b"\x1f\x8b", "a gzip file"),
+    (".bz2",): (b"BZh", "a bz2 file"),
     (".zip",): (b"PK\x03\x04", "a zip file"),
 }
 

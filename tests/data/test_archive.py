@@ -63,6 +63,21 @@ def test_extracts_tar(tmp_path: Path, target: Path):
     assert os.listdir(target) == ["top"]
 
 
+def test_extracts_bz2_and_tells_damage(tmp_path: Path, target: Path):
+    archive = tmp_path / "a.tar.bz2"
+    info, content = member("top/a.txt", CONTENT)
+    with tarfile.open(archive, "w:bz2") as tar:
+        tar.addfile(info, io.BytesIO(content))
+    extract(archive, target, 4_000_000)
+    assert tree(target) == {"top/a.txt": CONTENT}
+    packed = archive.read_bytes()
+    for damaged in (packed[:-9], packed[:-9] + bytes(9), packed[:99] + bytes(99)):
+        archive.write_bytes(damaged)
+        with pytest.raises(UserError, match="damaged"):
+            extract(archive, tmp_path / "other", 4_000_000)
+        assert not any((tmp_path / "other").iterdir())
+
+
 def test_extracts_zip(tmp_path: Path, target: Path):
     archive = zip_of(tmp_path / "a.zip", ("top/", b""), ("top/a.txt", b"one"))
     extract(archive, target, 3)
@@ -215,7 +230,7 @@ def test_flipped_bits(tmp_path: Path, target: Path):
 
 def test_not_an_archive(tmp_path: Path, target: Path):
     (tmp_path / "a").write_text("<html>")
-    refuse(tmp_path / "a", target, r"not a \.tar\.gz or \.zip")
+    refuse(tmp_path / "a", target, r"not a \.tar\.gz, \.tar\.bz2 or \.zip")
     with pytest.raises(UserError, match="cannot be read: No such file"):
         extract(tmp_path / "absent", target, 1000)
 

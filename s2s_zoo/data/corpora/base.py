@@ -30,8 +30,9 @@ class Corpus(abc.ABC):
         validation_split: the split that chooses the best step.
         test_split: the split that is reported.
         kind: name of the kind of its examples.
-        folder: what it is called below $S2S_ZOO_DATA_DIR, after the prefix of its
-            kind; empty for its name.
+        folder: what it is called below $S2S_ZOO_DATA_DIR, after a prefix; empty for
+            its name.
+        prefix: of that folder; empty for that of its kind.
         made_locally: `prepare` needs no network and takes seconds, so that reading
             the corpus by name may prepare it unasked.
     """
@@ -46,6 +47,7 @@ class Corpus(abc.ABC):
     test_split: str = "test"
     kind: str = "utterances"
     folder: str = ""
+    prefix: str = ""
     made_locally: bool = False
 
     @abc.abstractmethod
@@ -84,6 +86,11 @@ class Corpus(abc.ABC):
         raise UserError(
             f"{self.name}:{size}: {self.name} has one size; it is called {self.name}"
         )
+
+    @property
+    def called(self) -> str:
+        """What asks for it: its name, or what `of_size` reads behind it."""
+        return self.name
 
     def home(self) -> Path:
         """Where the corpus lies when nobody says otherwise: its folder of the cache."""

@@ -54,16 +54,17 @@ def corpus_in(directory: Path, kind: str) -> Corpus | None:
 def find_corpus(corpus: Corpus) -> Path:
     """Where a corpus lies on this machine.
 
-    $S2S_ZOO_DATA_DIR/PREFIX_NAME or PREFIX_NAME_mini, where the prefix is that of its
-    kind of examples, else its cache; a corpus that is made locally is made where it is
-    missing.
+    $S2S_ZOO_DATA_DIR/PREFIX_NAME or PREFIX_NAME_mini, where the prefix is its own or
+    that of its kind of examples, else its cache; a corpus that is made locally is made
+    where it is missing.
 
     Raises:
         UserError: it is not on this machine; says how to get it.
     """
     places = [corpus.home()]
     if shared := os.environ.get("S2S_ZOO_DATA_DIR"):
-        folder = f"{KINDS.get(corpus.kind).prefix}_{corpus.folder or corpus.name}"
+        prefix = corpus.prefix or KINDS.get(corpus.kind).prefix
+        folder = f"{prefix}_{corpus.folder or corpus.name}"
         places = [Path(shared) / folder, Path(shared) / f"{folder}_mini", *places]
     for place in places:
         if corpus.found_in(place):
@@ -72,6 +73,6 @@ def find_corpus(corpus: Corpus) -> Path:
         return corpus.prepare()
     looked = ", ".join(map(str, places))
     raise UserError(
-        f"The corpus {corpus.name} is not on this machine (looked in {looked}); fetch "
-        f"it: s2s-zoo data prepare {corpus.name}"
+        f"The corpus {corpus.called} is not on this machine (looked in {looked}); "
+        f"fetch it: s2s-zoo data prepare {corpus.called}"
     )
