@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.tasks.serving import DEFAULT, OF_TOKENS, Serving
+from s2s_zoo.tasks.serving import DEFAULT, OF_TOKENS, Serving, besides_ids
 
 SHOWN = 3
 
@@ -60,7 +60,8 @@ def signature_inputs(serving: Serving, group: Sequence[Any]) -> Arrays:
     batch = serving.batch(group)
     inputs = dict.fromkeys(serving.signatures, batch)
     if serving.reader:
-        inputs |= {DEFAULT: {"source": np.array(group)}, OF_TOKENS: batch}
+        texts = {"source": np.array(group), **besides_ids(batch)}
+        inputs |= {DEFAULT: texts, OF_TOKENS: batch}
     return _flat(inputs)
 
 

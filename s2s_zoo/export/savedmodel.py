@@ -25,6 +25,7 @@ from s2s_zoo.tasks.serving import (
     Reader,
     Serving,
     Signature,
+    besides_ids,
 )
 
 if TYPE_CHECKING:
@@ -134,7 +135,8 @@ def _endpoints(
     if reader:
         endpoints[OF_TOKENS] = endpoints[DEFAULT]
         read = reader.before(endpoints[OF_TOKENS].function)
-        endpoints[DEFAULT] = _Endpoint.of({"source": Input((None,), "string")}, read)
+        texts = {"source": Input((None,), "string")} | besides_ids(serving.inputs)
+        endpoints[DEFAULT] = _Endpoint.of(texts, read)
     return endpoints
 
 

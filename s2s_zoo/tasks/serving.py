@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from s2s_zoo.data.speech_symbols import SpeechText
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.typing import Tensor
+
+T = TypeVar("T")
 
 Signature = Callable[[dict[str, Tensor]], dict[str, Tensor]]
 
@@ -76,3 +78,8 @@ class Serving:
     reader: Reader | SpeechText | None = None
     assets: Mapping[str, bytes] = field(default_factory=dict)
     tolerance: float = 1e-4
+
+
+def besides_ids(inputs: Mapping[str, T]) -> dict[str, T]:
+    """What a reader does not make of texts."""
+    return {n: x for n, x in inputs.items() if n not in ("source", "source_lengths")}

@@ -67,6 +67,19 @@ def test_ids_are_those_of_the_front_end(text, lines):
     assert read(text, lines) == [text.encode(line).tolist() for line in lines]
 
 
+def test_what_is_no_text_goes_along():
+    import tensorflow as tf
+
+    from s2s_zoo.export.text_graph.characters import CharacterReader
+
+    def given(ids, lengths, style):
+        return {"style": style + tf.cast(lengths, "float32")}
+
+    read = tf.function(CharacterReader(SpeechText()).before(given))
+    found = read({"source": tf.constant(["ab", "abc"]), "style": tf.constant([1.0, 2])})
+    assert found["style"].numpy().tolist() == [4, 6]
+
+
 @pytest.mark.parametrize("line", REFUSED)
 def test_what_takes_more_than_a_table_is_refused(line):
     import tensorflow as tf

@@ -11,6 +11,7 @@ from s2s_zoo.export.text_graph.character_table import (
     UNREAD,
     CharacterTable,
 )
+from s2s_zoo.export.text_graph.reader import beside_source
 from s2s_zoo.tasks.serving import Signature
 from s2s_zoo.vocabulary import END, PAD
 
@@ -31,14 +32,14 @@ class CharacterReader(tf.Module):
         self._table = CharacterTable.of(text)
 
     def before(self, function: Callable[..., dict[str, tf.Tensor]]) -> Signature:
-        """A function of texts, `source` (B,).
+        """A function of texts, `source` (B,), and of what else there is.
 
         Args:
-            function: outputs by name from ids (B, T) and lengths (B,).
+            function: outputs by name from ids (B, T), lengths (B,), and the rest.
         """
 
         def read(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return function(*self._ids(inputs["source"]))
+            return function(*self._ids(inputs["source"]), *beside_source(inputs))
 
         return read
 

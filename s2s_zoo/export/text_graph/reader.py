@@ -21,15 +21,15 @@ class TextReader(tf.Module):
         self._cut = reader.cut
 
     def before(self, function: Callable[..., dict[str, tf.Tensor]]) -> Signature:
-        """A function of texts, `source` (B,).
+        """A function of texts, `source` (B,), and of what else there is.
 
         Args:
-            function: outputs by name from ids (B, T) and lengths (B,).
+            function: outputs by name from ids (B, T), lengths (B,), and the rest.
         """
 
         def read(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             ids, lengths = self._ids(inputs["source"])
-            outputs = function(ids, lengths)
+            outputs = function(ids, lengths, *beside_source(inputs))
             return {
                 name: _blanked(value, lengths == 1, BLANK.get(name, 0))
                 for name, value in outputs.items()
@@ -46,6 +46,11 @@ class TextReader(tf.Module):
         ids = tf.pad(ids, [[0, 0], [0, 1]], constant_values=PAD)
         ends = tf.range(tf.shape(ids)[1]) == lengths[:, None]
         return tf.where(ends, END, ids), lengths + 1
+
+
+def beside_source(inputs: dict[str, tf.Tensor]) -> list[tf.Tensor]:
+    """The inputs that are no texts, in their order."""
+    return [value for name, value in inputs.items() if name != "source"]
 
 
 def _blanked(value: tf.Tensor, blank: tf.Tensor, filling: str | int) -> tf.Tensor:
