@@ -191,7 +191,7 @@ def test_a_saved_model_takes_a_style(run, wav, tmp_path):
     import tensorflow as tf
 
     model = Seq2Seq.from_preset(run / "preset", load_weights=True)
-    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serve"]
+    serve = tf.saved_model.load(str(tmp_path / "saved")).signatures["serve_tokens"]
     ids = model.task.text.encode("bad cab")
     for style in ("mean", TOKEN, wav):
         said = serve(
