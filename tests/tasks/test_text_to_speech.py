@@ -26,6 +26,8 @@ from tests.speech_corpus import RATE, tones
 TEXTS = ("abc", "de", "abcde", "ba", "cab", "dab")
 PRESET = PRESETS.get("tacotron2_small").scaled()
 FULL = PRESETS.get("tacotron2_small").settings()
+STRIDE = PRESET.task.spectrogram.stride
+FRAMES = {n: v for n, v in PRESET.settings().items() if "spectrogram" in n}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_speech_is_written_drawn_and_told(run, tmp_path):
 
 def test_frames_sound_by_the_vocoder_that_is_named(run, tmp_path):
     keras.utils.set_random_seed(0)
-    vocoder = PRESETS.get("wavenet_small").scaled().build()
+    vocoder = PRESETS.get("wavenet_small").scaled().with_settings(FRAMES).build()
     vocoder.save_to_preset(tmp_path / "wavenet")
     short = "frames_per_token=1,extra_frames=2"
     found, plain, named = (
@@ -94,7 +96,7 @@ def test_frames_sound_by_the_vocoder_that_is_named(run, tmp_path):
     made, speech = found[0]["output"], plain[0]["output"]
     (expected,) = vocoder.generate([speech.frames])
     np.testing.assert_array_equal(made.samples, expected.samples)
-    assert len(made.samples) == len(speech.frames) * 32
+    assert len(made.samples) == len(speech.frames) * STRIDE
     assert found[0]["finished"] == plain[0]["finished"]
     assert "error" in found[1]
     again = named[0]["output"].samples
@@ -102,8 +104,8 @@ def test_frames_sound_by_the_vocoder_that_is_named(run, tmp_path):
 
 
 def test_a_vocoder_of_other_frames_is_refused(run, tmp_path):
-    settings = {"task.spectrogram.sample_rate": 8000, "task.spectrogram.f_max": 4000.0}
-    preset = PRESETS.get("wavenet_small").scaled().with_settings(settings)
+    other = {"task.spectrogram.sample_rate": 8000, "task.spectrogram.f_max": 4000.0}
+    preset = PRESETS.get("wavenet_small").scaled().with_settings(FRAMES | other)
     preset.build().save_to_preset(tmp_path / "wavenet")
     differ = r"wavenet: .* sample_rate 16000 and 8000, f_max 8000\.0 and 4000\.0"
     with pytest.raises(UserError, match=differ):
@@ -264,7 +266,7 @@ def test_a_limit_is_told_from_a_stop(run):
         assert found["finished"] == finished
         assert ("cut at the limit" in str(found["output"])) != finished
         assert len(found["output"].frames) == (0 if finished else 12)
-        assert len(found["output"].samples) == max(0, 11 * 32) * (not finished)
+        assert len(found["output"].samples) == 11 * STRIDE * (not finished)
 
 
 @pytest.mark.skipif(
