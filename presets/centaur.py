@@ -98,7 +98,7 @@ centaur_small = register_preset(
             ),
             vocoder=GriffinLim(sharpness=1.2),
             max_seconds=8.0,
-            trim_db=40.0,
+            trim_db=60.0,
         ),
         features=partial(TokenFeatures, width=128, scaled=True),
         encoder=partial(CentaurEncoder, units=128, layers=4, kernel=3, dropout=0.1),

@@ -78,7 +78,7 @@ tacotron2_small = register_preset(
             ),
             vocoder=GriffinLim(sharpness=1.2),
             max_seconds=8.0,
-            trim_db=40.0,
+            trim_db=60.0,
         ),
         features=partial(TokenFeatures, width=128),
         encoder=partial(
