@@ -63,7 +63,7 @@ class Recordings:
 
 
 PROBLEMS = {
-    "silent_ends": "begin or end in silence: task.trim_db=40 cuts it",
+    "silent_ends": "begin or end in silence: task.trim_db=60 cuts it",
     "clipped": "are clipped",
 }
 
