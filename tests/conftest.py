@@ -10,6 +10,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # each worker has a core: threads for all of them would take turns on it
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(name, "1")
+    # Numba's cache of librosa's functions crashes where two processes write it at once.
+    kept = Path(__file__).parents[1] / ".pytest_cache" / "numba"
+    worker = os.environ["PYTEST_XDIST_WORKER"]
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(kept / worker))
 
 if importlib.util.find_spec("triton"):
     # PyTorch for GPUs loads it late, and its LLVM aborts where TensorFlow's came first.
