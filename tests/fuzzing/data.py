@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 from PIL import Image
 
-from s2s_zoo.data.corpora import CORPORA
+from s2s_zoo.data.corpora import CORPORA, wmt14_en_de
 from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.kinds.base import Kind
 from s2s_zoo.data.recognition import kind_of
@@ -99,6 +99,13 @@ def ljspeech(place: Path) -> None:
     lines(place / "metadata.csv", *(f"LJ{i}|In 1465|in fourteen" for i in range(3)))
 
 
+def m_ailabs(place: Path) -> None:
+    book = place / "en_US/by_book/female/mary_ann/northandsouth"
+    for i in range(6):
+        clip(book / f"wavs/north_0{i}.wav")
+    lines(book / "metadata.csv", *(f"north_0{i}|In 1465|in fourteen" for i in range(6)))
+
+
 def computed(place: Path) -> None:
     rows = [f"u{i},{i + 50},said" for i in range(3)]
     lines(place / "train.csv", "utt,frames,transcript", *rows)
@@ -183,6 +190,11 @@ def multi30k(place: Path) -> None:
         aligned(place, stem, packed=True)
 
 
+def wmt14(place: Path) -> None:
+    for stem in (*wmt14_en_de.TRAIN, wmt14_en_de.VALIDATION, wmt14_en_de.TEST):
+        aligned(place, stem)
+
+
 def iwslt14(place: Path) -> None:
     for role in ("train", "validation", "test"):
         aligned(place, f"iwslt14.{role}")
@@ -234,11 +246,11 @@ def image_arrays(place: Path) -> None:
 FORMATS: dict[str, Sequence[Write]] = {
     "utterances": (
         *(columns, common_voice, utterance_objects, librispeech_split, ljspeech),
-        *(computed, waves, fsdd, an4, librispeech),
+        *(computed, waves, fsdd, an4, librispeech, m_ailabs),
     ),
     "pairs": (
         *(aligned, partial(aligned, packed=True), tables, pair_objects, memories),
-        *(multi30k, iwslt14),
+        *(multi30k, iwslt14, wmt14),
     ),
     "texts": (plain, partial(plain, packed=True)),
     "labelled_images": (image_folders, image_table, image_arrays),
