@@ -102,13 +102,13 @@ tacotron2_small = register_preset(
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,
-                decay_steps=2000,
+                decay_steps=450,
                 decay_rate=0.5,
-                begin=1000,
+                begin=1500,
                 minimum=1e-5,
             ),
             batch=96.0,
-            epochs=60,
+            epochs=56,
             validate_every=250,
         ),
     )
