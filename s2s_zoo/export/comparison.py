@@ -24,7 +24,7 @@ def compare(serving: Serving, run: Runner) -> float:
     that reads texts is given texts, and their ids too.
 
     Args:
-        serving: the model, its samples and its tolerance.
+        serving: the model, its samples and its tolerances.
         run: runs the exported model on batches of inputs by `signature/input`; the
             keys of its outputs are `signature/output`.
 
@@ -37,12 +37,14 @@ def compare(serving: Serving, run: Runner) -> float:
     groups = [[sample] for sample in serving.samples] + [serving.samples]
     found_in_all = run([signature_inputs(serving, group) for group in groups])
     texts = serving.model.generate(serving.samples) if serving.pieces else []
-    problems, largest, tolerance = [], 0.0, serving.tolerance
+    problems, largest = [], 0.0
     for i, found in enumerate(found_in_all):
         expected = _outputs(serving, groups[i], texts[i : i + 1] or texts)
         lengths = ", ".join(str(len(sample)) for sample in groups[i])
         for key in sorted({*expected, *found}):
             difference, problem = _difference(expected.get(key), found.get(key))
+            name = key.partition("/")[2]
+            tolerance = serving.looser.get(name, serving.tolerance)
             if problem or not difference <= tolerance:
                 problem = problem or f"by {difference:.3g}, more than {tolerance:g}"
                 problems.append(f"{key} on inputs of length {lengths}: {problem}")

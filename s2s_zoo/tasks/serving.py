@@ -64,7 +64,8 @@ class Serving:
             `DEFAULT`, and ids by `OF_TOKENS`.
         assets: files a client needs, by name.
         tolerance: absolute difference of floats up to which an exported model is the
-            same; more where outputs magnify rounding.
+            same.
+        looser: other tolerances, by the name of an output that magnifies rounding.
     """
 
     model: Seq2Seq
@@ -78,6 +79,7 @@ class Serving:
     reader: Reader | SpeechText | None = None
     assets: Mapping[str, bytes] = field(default_factory=dict)
     tolerance: float = 1e-4
+    looser: Mapping[str, float] = field(default_factory=dict)
 
 
 def besides_ids(inputs: Mapping[str, T]) -> dict[str, T]:

@@ -66,6 +66,16 @@ def test_floats_apart_are_refused(error):
         compare(SERVING, lambda b: run(b, error=error))
 
 
+def test_an_output_may_have_a_tolerance_of_its_own():
+    serving = replace(SERVING, looser={"sums": 1e-2})
+    assert compare(serving, lambda b: run(b, error=2.0**-9)) == 2.0**-9
+    with pytest.raises(UserError, match=r"more than 0\.01"):
+        compare(serving, lambda b: run(b, error=0.02))
+    other = replace(SERVING, looser={"others": 1e-2})
+    with pytest.raises(UserError, match=r"more than 0\.0001"):
+        compare(other, lambda b: run(b, error=2.0**-9))
+
+
 def test_another_text_is_refused():
     def garbled(batches):
         found = run(batches)

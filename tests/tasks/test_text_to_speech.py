@@ -291,6 +291,8 @@ def test_a_saved_model_speaks_texts_and_ids(run, tmp_path):
             assert count == len(speech.samples) > 0
             waveform = said["waveforms"][row, :count]
             np.testing.assert_allclose(waveform, speech.samples, atol=1e-4)
+            frames = said["frames"][row, : len(speech.frames)]
+            np.testing.assert_allclose(frames, speech.frames, atol=1e-5)
             assert not np.any(said["waveforms"][row, count:])
             assert int(said["sample_rate"]) == speech.sample_rate == RATE
     with pytest.raises(tf.errors.InvalidArgumentError, match="in words"):
