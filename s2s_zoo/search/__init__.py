@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from s2s_zoo.search.labels import BestLabels
     from s2s_zoo.search.result import SearchResult
     from s2s_zoo.search.samples import SampleSearch
+    from s2s_zoo.search.shallow_fusion import Fused
     from s2s_zoo.search.styled_frames import StyledFrameSearch
     from s2s_zoo.search.tokens import TokenSearch
 
@@ -20,6 +21,7 @@ __all__ = [
     "CTCBeam",
     "CTCGreedy",
     "FrameSearch",
+    "Fused",
     "Hypothesis",
     "SampleSearch",
     "Search",
@@ -39,6 +41,7 @@ __getattr__, __dir__ = lazily(
         ".frames": ("FrameSearch",),
         ".result": ("SearchResult",),
         ".samples": ("SampleSearch",),
+        ".shallow_fusion": ("Fused",),
         ".styled_frames": ("StyledFrameSearch",),
         ".tokens": ("TokenSearch",),
     },

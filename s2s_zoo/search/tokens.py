@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -27,10 +27,11 @@ from s2s_zoo.search.loop import Loop, while_loop
 from s2s_zoo.search.result import SearchResult, Step
 from s2s_zoo.search.rules import rules
 from s2s_zoo.search.sampling import greedy, sample
+from s2s_zoo.search.shallow_fusion import Fused
 from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
 from s2s_zoo.vocabulary import PAD, START, UNKNOWN
 
-STATED = ("beam", "length_penalty", "patience", "n_best")
+STATED = ("beam", "length_penalty", "patience", "n_best", "model")
 """What a signature states by itself, or need not."""
 FIELDS = ("tokens", "lengths", "scores", "finished")
 
@@ -58,9 +59,12 @@ class TokenSearch(Search):
         unknown: whether the token of unknown text may be written.
         prefix: text that every output begins with.
         lm: run of a language model, or file of an n-gram model, that says which of all
-            texts that were found is best; empty for none.
-        alpha: weight of its logarithm of the probability of a text.
+            texts that were found is best; empty for none. A run that writes with the
+            vocabulary of the texts takes part in the search instead.
+        alpha: weight of its logarithm of the probability of a text, which is added to
+            that of the decoder.
         seed: of the draw.
+        model: what `lm` names, where it takes part; see `with_model`.
 
     Raises:
         UserError: a value out of range, or two that exclude each other.
@@ -95,6 +99,9 @@ class TokenSearch(Search):
     lm: str = text("")
     alpha: float = number(0.3, lambda value: value >= 0, "from 0")
     seed: int = integer(0, 0)
+    model: Stepping | None = dataclasses.field(
+        default=None, repr=False, metadata={"setting": False}
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -128,7 +135,17 @@ class TokenSearch(Search):
             value = getattr(self, field.name)
             if field.name not in STATED and value != field.default:
                 parts[field.name] = value
+        if self.model is not None:
+            parts["fusion"] = "shallow"
         return "|".join(f"{name}:{value}" for name, value in parts.items())
+
+    def with_model(self, model: Stepping) -> Self:
+        """The search with a language model that writes with the same vocabulary.
+
+        The score of a text is then (ln P(text | source) + `alpha` · ln P(text)) over
+        the length penalty, and tokens are drawn by p·q^`alpha`; see `Fused`.
+        """
+        return dataclasses.replace(self, model=model)
 
     @property
     def rows(self) -> int:
@@ -158,6 +175,8 @@ class TokenSearch(Search):
         Returns:
             The fields of `s2s_zoo.search.result.SearchResult` by name.
         """
+        if self.model is not None and self.alpha:
+            decoder = Fused(decoder, self.model, self.alpha)
         prefix, keys = inputs.get("prefix"), None
         size = self.size(ops.shape(memory.mask)[1])
         if prefix is not None:

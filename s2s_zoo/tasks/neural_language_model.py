@@ -1,10 +1,13 @@
 """Trained language models behind the interface of all language models.
 
-A recognizer's search asks them as it asks n-gram models.
+A recognizer's search asks them as it asks n-gram models, that of a translator with the
+same vocabulary lets them write.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,8 +26,12 @@ from s2s_zoo.ngrams.base import SPACE, LanguageModel
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.ctc_beam import CTCBeam
 from s2s_zoo.search.language_model import read_language_model
+from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_probability import state_width
+from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor
 from s2s_zoo.vocabulary import END, SPECIAL_PIECES, UNKNOWN
+
+_log = logging.getLogger(__name__)
 
 History: TypeAlias = tuple[int, ...]
 """The tokens since the start of a line."""
@@ -59,6 +66,7 @@ class NeuralLanguageModel(LanguageModel[History]):
 
     def __init__(self, model: Seq2Seq, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
+        self.steps = TextBeginning(model)
         self.unit = "characters" if tokenizer.kind == "char" else "words"
         self.vocabulary: Collection[str] = frozenset(self._units())
         self._next = NextDistribution(model)
@@ -113,6 +121,32 @@ class NeuralLanguageModel(LanguageModel[History]):
         return self._states[history]
 
 
+@dataclass(frozen=True)
+class TextBeginning:
+    """A language model that writes whole texts, whatever the sources are.
+
+    A text begins as behind the end of another.
+
+    Attributes:
+        model: of the task "language_model".
+    """
+
+    model: Seq2Seq
+
+    def start(
+        self, memory: EncoderOutput, beams: int, length: int, reordered: bool = True
+    ) -> DecoderState:
+        """See `s2s_zoo.search.base.Stepping`; of `memory` the rows count."""
+        lengths = ops.ones_like(ops.cast(memory.mask[:, 0], "int32"))
+        before = {"source": END * lengths[:, None], "source_lengths": lengths}
+        read = self.model.encode(before, training=False)
+        return self.model.decoder.start(read, beams, length, reordered)
+
+    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """(R, V) float32 logits of what follows `tokens` (R,), and the state after."""
+        return self.model.decoder.step(tokens, state)
+
+
 class NextDistribution(keras.Model):
     """What a language model gives after one more token, as one compiled step."""
 
@@ -149,6 +183,28 @@ def knowing_its_model(search: Search) -> Search:
     """
     if isinstance(search, CTCBeam) and search.lm and Path(search.lm).is_dir():
         return search.with_model(load_neural_language_model(Path(search.lm)))
+    return search
+
+
+def fused_with_its_model(search: TokenSearch, target: Tokenizer) -> TokenSearch:
+    """A search in which the run of a language model that it names takes part.
+
+    One that writes with another vocabulary than `target` does not: it chooses among
+    the texts that the search ends with, which is logged.
+
+    Raises:
+        UserError: `lm` is the run of another task.
+    """
+    if not search.lm or not Path(search.lm).is_dir():
+        return search
+    model = load_neural_language_model(Path(search.lm))
+    if model.tokenizer == target:
+        return search.with_model(model.steps)
+    _log.warning(
+        "lm %s has another vocabulary than what is written, so it chooses among the "
+        "texts that the search ends with instead of taking part in it",
+        search.lm,
+    )
     return search
 
 

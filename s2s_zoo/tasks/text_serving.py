@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.tokenizer import Tokenizer
+from s2s_zoo.errors import UserError
 from s2s_zoo.tasks.serving import DEFAULT, Input, Reader, Serving
 from s2s_zoo.typing import Tensors
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, UNKNOWN
@@ -23,7 +24,15 @@ def text_serving(writer: "TextWriter", examples: Sequence[Pair]) -> Serving:
     Args:
         writer: the model, its tokenizers and its search.
         examples: whose sources the graph is compared by.
+
+    Raises:
+        UserError: the search asks a language model.
     """
+    if writer.search.lm:
+        raise UserError(
+            "A search with a language model is not exported: make lm empty in the "
+            f"search of task.json. Received: task.search.lm {writer.search.lm}"
+        )
 
     def serve(inputs: Tensors) -> Tensors:
         writer.model.search_with(writer.search)

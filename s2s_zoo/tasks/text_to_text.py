@@ -35,6 +35,7 @@ from s2s_zoo.search.base import Search
 from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.base import Arrays, Batches, Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Outcome
+from s2s_zoo.tasks.neural_language_model import fused_with_its_model
 from s2s_zoo.tasks.text_writer import TextWriter
 from s2s_zoo.vocabulary import SPECIAL_PIECES
 
@@ -264,6 +265,7 @@ class TextToText(Task):
 
     def runner(self, model: Seq2Seq, search: Search) -> TextWriter:
         assert isinstance(search, TokenSearch)
+        search = fused_with_its_model(search, self.fitted.target)
         return TextWriter(model, search, self, self.fitted)
 
     def as_example(self, raw: Any) -> Pair:

@@ -89,15 +89,17 @@ class TextWriter(Runner):
 
     def searched(self, inputs: Arrays) -> Tensors:
         """What is found; every text of a beam where a language model shall choose."""
-        if not self.search.lm:
+        if self.judge is None:
             return super().searched(inputs)
         search = replace(self.search, n_best=self.search.rows, lm="")
         return replace(self, search=search).searched(inputs)
 
     @cached_property
     def judge(self) -> LanguageModel[Any] | None:
-        """What says which text is best besides, if anything does."""
-        return named_language_model(self.search.lm) if self.search.lm else None
+        """What says which text is best besides, if it has not taken part before."""
+        if not self.search.lm or self.search.model is not None:
+            return None
+        return named_language_model(self.search.lm)
 
     def _judged(self, hypotheses: list[Hypothesis]) -> list[Hypothesis]:
         """Best first with ln P(text) by the language model in the scores."""
