@@ -90,7 +90,7 @@ def test_full_width_finds_the_best_of_all_texts_by_both(alpha, penalty, mode):
     models = Both(seed=int(10 * alpha), alpha=alpha)
     search = fused(models, beam=81, n_best=20, length_penalty=penalty, patience=None)
     result = Found(found_by(search, models, mode))
-    alone = Found(found_by(replace(search, alpha=0.0), models, mode))
+    alone = Found(found_by(replace(search, alpha=0.0), models))
     changed = 0
     for row in range(SOURCES):
         task = models.task(row)
@@ -136,7 +136,7 @@ def test_draws_have_the_frequencies_of_the_product():
 
     def step(written, state):
         rows = ops.cast(ops.zeros_like(written)[:, None], "float32")
-        pair = (rows + table for table in tables)
+        pair = (rows + ops.convert_to_tensor(table) for table in tables)
         return fused_logits(*pair, alpha), state
 
     state = Chaos(VOCABULARY, 1, 0).start(ops.zeros((1,), "int32"), count)
