@@ -14,7 +14,7 @@ from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.precision import l2_penalty
 from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor, Tensors
 
-POOLINGS = ("mean", "max", "last", "flatten")
+POOLINGS = ("mean", "max", "last", "flatten", "state")
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -23,8 +23,9 @@ class ClassifierDecoder(Decoder):
 
     Args:
         classes: C.
-        pooling: "mean" or "max" of the frames, the "last" of them, or "flatten": all
-            of them in a row, of which there is the same number in every memory.
+        pooling: "mean" or "max" of the frames, the "last" of them, "flatten": all
+            of them in a row, of which there is the same number in every memory, or
+            "state": the final state of the highest layer, [h; c] of an LSTM.
         dropout: share dropped of what the last layer reads, and of what each hidden
             layer gives.
         l2: λ of the penalty λ/2·‖W‖².
@@ -44,7 +45,7 @@ class ClassifierDecoder(Decoder):
     def __init__(
         self,
         classes: int,
-        pooling: Literal["mean", "max", "last", "flatten"] = "mean",
+        pooling: Literal["mean", "max", "last", "flatten", "state"] = "mean",
         dropout: float = 0.0,
         l2: float = 0.0,
         hidden: Sequence[int] = (),
@@ -76,8 +77,15 @@ class ClassifierDecoder(Decoder):
             **options,
         )
 
-    def build(self, memory_shape: tuple[Shape, ...], *_: Shape) -> None:
-        _, frames, width = memory_shape[0]
+    def build(self, memory_shape: EncoderOutput, *_: Shape) -> None:
+        _, frames, width = memory_shape.sequence
+        if self.pooling == "state":
+            if not memory_shape.state:
+                raise ValueError(
+                    "pooling='state' reads the final state of a recurrent encoder. "
+                    "Received an encoder without one"
+                )
+            width = sum(shape[-1] for shape in memory_shape.state[-1])
         if self.pooling == "flatten":
             if frames is None:
                 raise ValueError(
@@ -107,6 +115,9 @@ class ClassifierDecoder(Decoder):
 
     def _pooled(self, memory: EncoderOutput) -> Tensor:
         """(B, D) float32 of the real frames, 0 where there are none."""
+        if self.pooling == "state":
+            parts = [ops.cast(part, "float32") for part in memory.state[-1]]
+            return ops.concatenate(parts, axis=-1)
         x, real = ops.cast(memory.sequence, "float32"), memory.mask[..., None]
         if self.pooling == "last":
             last = ops.maximum(mask_lengths(memory.mask) - 1, 0)

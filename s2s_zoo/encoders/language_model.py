@@ -16,6 +16,7 @@ from s2s_zoo.errors import check_range
 from s2s_zoo.layers.base import MAX_LAYERS
 from s2s_zoo.layers.carry import MAX_STREAMS, Carry, packed_state, unpacked_state
 from s2s_zoo.layers.masking import apply_mask
+from s2s_zoo.layers.normalized_recurrence import NormalizedRecurrence
 from s2s_zoo.layers.recurrent import Recurrence, State
 from s2s_zoo.typing import EncoderOutput, LayerKwargs, Shape, Tensor
 
@@ -45,6 +46,12 @@ class LanguageModelEncoder(Encoder):
             mean of its squares (AR; Merity et al., 2017, section 4.4).
         temporal_l2: β of that on how much the output changes from token to token (TAR).
         initial_range: kernels start uniform in ± this; None for H^-½ of each layer.
+        normalized: normalize gates and cell states; see `NormalizedRecurrence`.
+        candidate_dropout: of what normalized cells would add to their state, at each
+            token as `locked` says.
+
+    Raises:
+        ValueError: `candidate_dropout` without `normalized`.
 
     Example:
         >>> from keras import ops
@@ -67,11 +74,18 @@ class LanguageModelEncoder(Encoder):
         activation_l2: float = 0.0,
         temporal_l2: float = 0.0,
         initial_range: float | None = None,
+        normalized: bool = False,
+        candidate_dropout: float = 0.0,
         **kwargs: Unpack[LayerKwargs],
     ) -> None:
         super().__init__(**kwargs)
         check_range("layers", len(units), 1, MAX_LAYERS)
         check_range("streams", streams, 0, MAX_STREAMS)
+        if candidate_dropout and not normalized:
+            raise ValueError(
+                "candidate_dropout is of normalized=True. Received: "
+                f"candidate_dropout={candidate_dropout}"
+            )
         self.units = tuple(units)
         self.streams = streams
         self.input_dropout = input_dropout
@@ -82,14 +96,20 @@ class LanguageModelEncoder(Encoder):
         self.activation_l2 = activation_l2
         self.temporal_l2 = temporal_l2
         self.initial_range = initial_range
+        self.normalized = normalized
+        self.candidate_dropout = candidate_dropout
         self._make_layers()
 
     def _make_layers(self) -> None:
         policy, layers = self.dtype_policy, range(len(self.units))
-        self.recurrences = [
-            Recurrence(
+        kind = (
+            NormalizedRecurrence
+            if self.normalized
+            else partial(Recurrence, cell="lstm")
+        )
+        self.recurrences: list[Recurrence | NormalizedRecurrence] = [
+            kind(
                 units,
-                "lstm",
                 initial_range=self.initial_range or units**-0.5,
                 dtype=policy,
                 name=f"rnn_{i}",
@@ -107,6 +127,11 @@ class LanguageModelEncoder(Encoder):
             )
             for i in layers
         ]
+        if self.normalized:
+            self.candidate_drops = [
+                self._drop(self.candidate_dropout, f"candidate_dropout_{i}")
+                for i in layers
+            ]
         if self.streams:
             self.carry = Carry(self.streams, self.state_width, name="carry")
 
@@ -178,7 +203,13 @@ class LanguageModelEncoder(Encoder):
             kernel = ops.copy(recurrence.recurrent_kernel)
             kernel = self.weight_drops[layer](kernel, training=True)
         x = self.drops[layer](x, training=training)
-        return recurrence.read(x, mask, start, kernel)
+        if not isinstance(recurrence, NormalizedRecurrence):
+            return recurrence.read(x, mask, start, kernel)
+        kept = None
+        if training and self.candidate_dropout:
+            kept = ops.ones((*ops.shape(x)[:2], recurrence.units), "float32")
+            kept = self.candidate_drops[layer](kept, training=True)
+        return recurrence.read(x, mask, start, kernel, kept)
 
     def _penalize(self, x: Tensor, dropped: Tensor, mask: Tensor) -> None:
         if self.activation_l2:

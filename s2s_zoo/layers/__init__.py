@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         MaskedBatchNormalization,
     )
     from s2s_zoo.layers.normalized_convolution import NormalizedConvolution
+    from s2s_zoo.layers.normalized_recurrence import NormalizedRecurrence
     from s2s_zoo.layers.positions import LearnedPositions
     from s2s_zoo.layers.postnet import Postnet
     from s2s_zoo.layers.prenet import Prenet
@@ -56,6 +57,7 @@ __all__ = [
     "MaskedBatchNormalization",
     "MaskedInstanceNormalization",
     "NormalizedConvolution",
+    "NormalizedRecurrence",
     "Postnet",
     "Prenet",
     "Recurrence",
@@ -100,6 +102,7 @@ __getattr__, __dir__ = lazily(
         ".masking": ("apply_mask", "mask_lengths", "sequence_mask"),
         ".normalization": ("LayerNormalization", "MaskedBatchNormalization"),
         ".normalized_convolution": ("NormalizedConvolution",),
+        ".normalized_recurrence": ("NormalizedRecurrence",),
         ".positions": ("LearnedPositions",),
         ".postnet": ("Postnet",),
         ".prenet": ("Prenet",),

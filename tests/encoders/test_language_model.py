@@ -24,6 +24,8 @@ EXAMPLES = {
         "activation_l2": 2.0,
         "temporal_l2": 1.0,
         "initial_range": 0.1,
+        "normalized": True,
+        "candidate_dropout": 0.2,
     }
 }
 WIDTH, UNITS, ROWS, SIZE = 3, (4, 2), 2, 6
@@ -112,9 +114,10 @@ def test_a_short_row_hands_on_its_state_after_its_last_token():
     np.testing.assert_allclose(found, numbers(expected)[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("normalized", [False, True])
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
-def test_token_by_token_gives_what_reading_all_gives(policy):
-    encoder = make(policy)
+def test_token_by_token_gives_what_reading_all_gives(policy, normalized):
+    encoder = make(policy, normalized=normalized)
     whole = encoder(X, MASK)
     states = tuple(
         tuple(ops.zeros((ROWS, units), "float32") for _ in range(2)) for units in UNITS
@@ -146,6 +149,20 @@ def test_recurrent_weights_are_dropped_once_for_a_batch():
     np.testing.assert_allclose(shaken[0], shaken[1], atol=1e-6)
     np.testing.assert_allclose(shaken[:, 0], calm[:, 0], atol=1e-6)
     assert np.abs(shaken[:, 1:] - calm[:, 1:]).max() > 0.01
+
+
+def test_candidates_of_normalized_cells_are_dropped_in_training_alone():
+    """Without a candidate the first cell state is the shift of a normalized zero."""
+    encoder = make(normalized=True, candidate_dropout=1 - 1e-7)
+    first = encoder(X[:, :1], MASK[:, :1], training=True).state
+    for (_, cell), layer in zip(first, encoder.recurrences, strict=True):
+        expected = np.broadcast_to(numbers(layer.beta)[-1], cell.shape)
+        np.testing.assert_allclose(numbers(cell), expected, atol=1e-6)
+    both = (encoder, make(normalized=True))
+    found, plain = (numbers(one(X, MASK).sequence) for one in both)
+    np.testing.assert_array_equal(found, plain)
+    with pytest.raises(ValueError, match="candidate_dropout is of normalized=True"):
+        LanguageModelEncoder(UNITS, candidate_dropout=0.1)
 
 
 def test_penalties_are_those_of_the_paper():
