@@ -6,6 +6,7 @@ import numpy as np
 
 from s2s_zoo.data.audio import write_wav
 from s2s_zoo.data.manifests import Utterance, write_manifest
+from s2s_zoo.settings import parse_setting
 
 RATE = 16000
 TONE_SECONDS = 0.12
@@ -42,8 +43,14 @@ def write_corpus(directory: Path, train: int = 12, validation: int = 4) -> Path:
 
 
 TINY = (
-    "encoder.filters=[2,2]",
+    "features.num_features=16",
+    "encoder.kernels=[[5,5]]",
+    "encoder.strides=[[2,2]]",
+    "encoder.filters=[2]",
+    "encoder.rnn_layers=1",
     "encoder.rnn_units=8",
     "encoder.projection=8",
     "task.buckets=1",
 )
+TINY_SETTINGS = dict(map(parse_setting, TINY))
+"""Of deepspeech2-small: one convolution, one recurrence, quickly traced."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from s2s_zoo.registry import PRESETS
-from tests.speech_corpus import TINY, write_corpus
+from tests.speech_corpus import TINY, TINY_SETTINGS, write_corpus
 from tests.text_corpus import SMALL, write_pairs
 
 PRESETS.names()
@@ -36,12 +36,10 @@ def corpus(tmp_path_factory):
 @pytest.fixture(scope="session")
 def trained(corpus, tmp_path_factory):
     """A run directory and what `train --json` printed for it."""
-    from s2s_zoo.settings import parse_setting
     from s2s_zoo.workflows.train import train
 
     run = tmp_path_factory.mktemp("runs") / "tiny"
-    settings = dict(map(parse_setting, TINY))
-    settings |= {"recipe.epochs": 2, "recipe.batch": 4.0}
+    settings = TINY_SETTINGS | {"recipe.epochs": 2, "recipe.batch": 4.0}
     train(preset="deepspeech2-small", data=str(corpus), run_dir=run, settings=settings)
     return run
 

@@ -50,7 +50,7 @@ def test_train_json(zoo, corpus, tmp_path):
     assert set(result["best"]) == {"step", "metric", "value"}
     asked = json.loads((tmp_path / "run/run.json").read_text())["settings"]
     assert asked["task.alphabet"] == " edcba"
-    assert asked["encoder.filters"] == [2, 2]
+    assert asked["encoder.filters"] == [2]
     kept = json.loads((tmp_path / "run/preset/task.json").read_text())
     assert kept["alphabet"] == " edcba"
 

@@ -22,6 +22,7 @@ from s2s_zoo.workflows.export import export
 from s2s_zoo.workflows.infer import infer
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
+from s2s_zoo.workflows.training_log import TrainingLog
 from tests.families.examples import Generated
 
 LEARNED = {
@@ -81,11 +82,16 @@ def runs(request, family, tmp_path_factory):
     ended = train(preset=family, run_dir=whole, settings=settings)
     assert not ended.interrupted
     settings["recipe.max_steps"] = FIRST
-    stopped = train(
-        preset=family, run_dir=part, settings=settings, reporter=Stopping(FIRST // 2)
-    )
-    assert (stopped.interrupted, stopped.steps) == (True, FIRST // 2)
-    resumed = train(preset=family, run_dir=part, resume=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingLog, "draw", lambda *_: None)
+        stopped = train(
+            preset=family,
+            run_dir=part,
+            settings=settings,
+            reporter=Stopping(FIRST // 2),
+        )
+        assert (stopped.interrupted, stopped.steps) == (True, FIRST // 2)
+        resumed = train(preset=family, run_dir=part, resume=True)
     assert (resumed.interrupted, resumed.steps) == (False, FIRST)
     return whole, part
 

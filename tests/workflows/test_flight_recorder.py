@@ -15,6 +15,7 @@ from s2s_zoo.workflows.train import train
 from s2s_zoo.workflows.unwritten import Unwritten
 from tests.speech_corpus import write_corpus
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 SETTINGS = {
     "features.num_features": 8,
     "encoder.kernels": ((3, 3),),

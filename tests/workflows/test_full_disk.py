@@ -22,17 +22,10 @@ from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.train import train
 from s2s_zoo.workflows.unwritten import Unwritten
 from s2s_zoo.workflows.update import Update
-from tests.speech_corpus import TINY, write_corpus
+from tests.speech_corpus import TINY, TINY_SETTINGS, write_corpus
 from tests.tiny import topologies
 
-SETTINGS = {
-    "encoder.filters": (2, 2),
-    "encoder.rnn_units": 8,
-    "encoder.projection": 8,
-    "task.buckets": 1,
-    "recipe.batch": 4.0,
-    "recipe.epochs": 9,
-}
+SETTINGS = TINY_SETTINGS | {"recipe.batch": 4.0, "recipe.epochs": 9}
 
 
 class Notes(Reporter):
@@ -106,7 +99,7 @@ def test_training_goes_on_and_the_result_tells_what_is_missing(
 
 
 @pytest.fixture
-def rates(monkeypatch):
+def rates(monkeypatch, undrawn):
     """Word error rates that validations will have."""
     queue = []
     measure = SpeechToText.validate
@@ -227,7 +220,7 @@ def options(corpus, run):
 
 def test_the_command_line_tells_what_was_reached_and_what_is_missing(corpus, tmp_path):
     run = tmp_path / "run"
-    done = zoo(30_000, *options(corpus, run))
+    done = zoo(9_000, *options(corpus, run))
     assert done.returncode == 1, done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout.startswith("Best word error rate ")
@@ -275,6 +268,7 @@ def test_a_training_that_fails_at_once_leaves_nothing(
     assert list(empty.iterdir()) == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_training_that_fails_later_leaves_what_can_be_gone_on_from(
     corpus, tmp_path, monkeypatch
 ):

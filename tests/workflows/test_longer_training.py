@@ -16,6 +16,7 @@ from s2s_zoo.workflows.train import train
 from tests.speech_corpus import write_corpus
 from tests.workflows.test_train import SETTINGS, Notes, variables
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 RATE = 1e-4
 RATES = {"schedule.decay_steps": 0, "schedule.staircase": False}
 """An exponential decay to 0.9 of the rate that ends with the training."""

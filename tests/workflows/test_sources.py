@@ -11,18 +11,17 @@ from s2s_zoo.data.kinds.pairs import Pairs
 from s2s_zoo.data.kinds.utterances import Utterances
 from s2s_zoo.errors import UserError
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.settings import parse_setting
 from s2s_zoo.workflows.compare import compare
 from s2s_zoo.workflows.evaluate import evaluate
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.sources import open_data_of
 from s2s_zoo.workflows.train import train
-from tests.speech_corpus import TINY, write_corpus
+from tests.speech_corpus import TINY_SETTINGS, write_corpus
 from tests.text_corpus import SMALL
 
 PRESETS.names()
-SPEECH = dict(map(parse_setting, TINY)) | {"recipe.batch": 8.0}
+SPEECH = TINY_SETTINGS | {"recipe.batch": 8.0}
 
 
 class Notes(Reporter):

@@ -19,16 +19,10 @@ from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.train import train
 from s2s_zoo.workflows.update import Update
-from tests.speech_corpus import write_corpus
+from tests.speech_corpus import TINY_SETTINGS, write_corpus
 
-SETTINGS = {
-    "encoder.filters": (2, 2),
-    "encoder.rnn_units": 8,
-    "encoder.projection": 8,
-    "task.buckets": 1,
-    "recipe.batch": 4.0,
-    "recipe.epochs": 9,
-}
+pytestmark = pytest.mark.usefixtures("undrawn")
+SETTINGS = TINY_SETTINGS | {"recipe.batch": 4.0, "recipe.epochs": 9}
 
 
 class Notes(Reporter):

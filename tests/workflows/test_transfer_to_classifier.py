@@ -9,6 +9,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 SMALL = {"features.width": 6, "encoder.units": (5, 4), "recipe.max_steps": 1}
 LINES = ["a fine film", "a dull film", "no fine film at all", "never dull"] * 4
 
