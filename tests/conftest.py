@@ -2,9 +2,15 @@
 
 import importlib.util
 import os
+import subprocess
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from tests import prepared
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # each worker has a core: threads for all of them would take turns on it
@@ -34,3 +40,15 @@ def data_dir() -> Path:
     if not directory or not Path(directory).is_dir():
         pytest.skip("real datasets: set S2S_ZOO_DATA_DIR to their directory")
     return Path(directory)
+
+
+@pytest.fixture(scope="module")
+def warm_exports() -> Iterator[None]:
+    """What was exported runs in processes in which TensorFlow has been imported."""
+    from s2s_zoo.export import elsewhere
+
+    run = partial(prepared.run, server=prepared.without_keras)
+    warm = SimpleNamespace(run=run, PIPE=subprocess.PIPE, DEVNULL=subprocess.DEVNULL)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elsewhere, "subprocess", warm)
+        yield

@@ -1,20 +1,19 @@
 """The examples run as they stand."""
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests import prepared
 from tests.speech_corpus import write_corpus
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def run(name, *arguments):
-    command = [sys.executable, EXAMPLES / name, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = prepared.run([sys.executable, EXAMPLES / name, *arguments])
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -65,6 +65,7 @@ def test_a_run_compared_with_itself_does_not_differ(zoo, translator):
     assert found["difference"]["exact_match"] == [0, 0, 0]
 
 
+@pytest.mark.usefixtures("warm_exports")
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow",
     reason="the tensorflow backend writes SavedModels",

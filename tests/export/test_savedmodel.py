@@ -1,7 +1,6 @@
 """A SavedModel says what the model says, and needs nothing but TensorFlow."""
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -16,12 +15,16 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.export import export
 from s2s_zoo.workflows.reporting import Reporter
+from tests import prepared
 from tests.runs import write_request
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="the tensorflow backend writes SavedModels",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow",
+        reason="the tensorflow backend writes SavedModels",
+    ),
+    pytest.mark.usefixtures("warm_exports"),
+]
 
 TOLERANCE = 1e-4
 
@@ -73,7 +76,7 @@ def client(exported, rows, folder):
     """What a process without Keras and s2s-zoo makes of the rows, and its stderr."""
     np.savez(folder / "rows.npz", *rows)
     arguments = [sys.executable, "-c", CLIENT, str(exported), str(folder / "rows.npz")]
-    done = subprocess.run(arguments, capture_output=True, text=True)
+    done = prepared.run(arguments, server=prepared.without_keras)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 

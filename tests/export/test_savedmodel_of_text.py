@@ -1,7 +1,6 @@
 """A SavedModel of a translator takes raw text where nothing but TensorFlow is."""
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 from types import SimpleNamespace
@@ -18,12 +17,16 @@ from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.text_serving import piece_bytes
 from s2s_zoo.vocabulary import UNKNOWN
 from s2s_zoo.workflows.export import export
+from tests import prepared
 from tests.runs import write_request
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow",
-    reason="the tensorflow backend writes SavedModels",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow",
+        reason="the tensorflow backend writes SavedModels",
+    ),
+    pytest.mark.usefixtures("warm_exports"),
+]
 
 CLIENT = """
 import json, sys
@@ -96,9 +99,8 @@ def test_says_what_the_model_says_of_raw_text(run):
     inputs = model.task.serving(model).batch(RAW)
     ids = [inputs["source"].tolist(), inputs["source_lengths"].tolist()]
     arguments = [str(run / "export/savedmodel"), json.dumps([RAW + BLANK, *ids])]
-    done = subprocess.run(
-        [sys.executable, "-c", CLIENT, *arguments], capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", CLIENT, *arguments]
+    done = prepared.run(command, server=prepared.without_keras)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     default = found["default"]

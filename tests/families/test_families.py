@@ -140,6 +140,7 @@ def test_infers_and_writes(family, run, tmp_path):
     assert again == [result["output"] for result in found]
 
 
+@pytest.mark.usefixtures("warm_exports")
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
 )

@@ -1,8 +1,6 @@
 """What every optimizer of the zoo keeps of Keras' promises."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from s2s_zoo.optimizers.larc import LARC
 from s2s_zoo.optimizers.lazy_adam import LazyAdam
 from s2s_zoo.optimizers.loss_scaling import AutomaticLossScaleOptimizer
 from s2s_zoo.optimizers.novograd import NovoGrad
+from tests import prepared
 from tests.optimizers.updates import (
     arrays,
     both_paths,
@@ -176,12 +175,8 @@ def test_a_variable_without_gradient_stays(make):
 def test_two_replicas_do_what_one_device_does_with_the_whole_batch():
     if keras.backend.backend() != "tensorflow":
         pytest.skip("tf.distribute belongs to the TensorFlow backend")
-    done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("mirrored_updates.py")],
-        env={**os.environ, "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-    )
+    script = Path(__file__).with_name("mirrored_updates.py")
+    done = prepared.run([sys.executable, script])
     assert done.returncode == 0, done.stderr[-2000:]
     differences = json.loads(done.stdout.splitlines()[-1])
     assert sorted(differences) == ["larc", "lazy_adam", "novograd", "own_rates"]

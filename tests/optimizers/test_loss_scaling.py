@@ -1,8 +1,6 @@
 """The optimizer around the rules: what a skipped step may change, on every path."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from s2s_zoo.optimizers.loss_scaling import (
     LossScalingError,
     SkipBudget,
 )
+from tests import prepared
 
 ALGORITHMS = ["backoff", "logmax", 256.0]
 BACKEND = keras.backend.backend()
@@ -212,10 +211,7 @@ def test_two_replicas_of_which_one_overflows() -> None:
     if BACKEND != "tensorflow":
         pytest.skip("tf.distribute belongs to the TensorFlow backend")
     script = Path(__file__).with_name("mirrored_loss_scaling.py")
-    environment = {**os.environ, "KERAS_BACKEND": "tensorflow"}
-    done = subprocess.run(
-        [sys.executable, str(script)], env=environment, capture_output=True, text=True
-    )
+    done = prepared.run([sys.executable, script])
     assert done.returncode == 0, done.stderr[-2000:]
     found = json.loads(done.stdout)
     expected = [(1.0, 500), (1.0, 50), (64.0, 50)]  # backoff, logmax, a number

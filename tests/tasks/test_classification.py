@@ -199,6 +199,7 @@ def test_an_unreadable_image_of_a_batch_counts_as_nothing(data, run, tmp_path):
     assert one == pytest.approx(other, rel=1e-4)
 
 
+@pytest.mark.usefixtures("warm_exports")
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
 )

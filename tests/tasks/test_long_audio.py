@@ -1,7 +1,5 @@
 """Long audio in windows against the same audio at once."""
 
-import os
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -12,6 +10,7 @@ from keras import ops
 from s2s_zoo.data.audio import read_audio, write_wav
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.long_audio import LongAudio
+from tests import prepared
 from tests.tiny import draw_weights, tiny_preset
 
 RATE = 16000
@@ -162,10 +161,8 @@ def test_ten_times_the_audio_takes_less_than_its_own_size_of_memory(tmp_path):
     paths = [tmp_path / "short.wav", tmp_path / "long.wav"]
     for path, seconds in zip(paths, (120, 1200), strict=True):
         write_wav(path, audio(seconds), RATE)
-    command = [sys.executable, "-c", GROWTH, *map(str, paths)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, env=dict(os.environ), check=True
-    )
+    done = prepared.run([sys.executable, "-c", GROWTH, *paths])
+    assert done.returncode == 0, done.stderr
     short, long = map(int, done.stdout.split()[-2:])
     waveform = 1200 * RATE * 4 // 2**20
     assert long - short < waveform

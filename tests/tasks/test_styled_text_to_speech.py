@@ -183,6 +183,7 @@ def test_every_token_learns_and_the_mean_style_follows():
     np.testing.assert_allclose(ops.convert_to_numpy(bank.mean).sum(1), 1, rtol=1e-5)
 
 
+@pytest.mark.usefixtures("warm_exports")
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
 )

@@ -269,6 +269,7 @@ def test_a_limit_is_told_from_a_stop(run):
         assert len(found["output"].samples) == 11 * STRIDE * (not finished)
 
 
+@pytest.mark.usefixtures("warm_exports")
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
 )

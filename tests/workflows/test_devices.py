@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.workflows.train import train
+from tests import prepared
 from tests.speech_corpus import write_corpus
 
 BACKEND = keras.backend.backend()
@@ -22,11 +22,9 @@ def test_two_devices_learn_what_one_learns(tmp_path):
     if BACKEND == "torch":
         pytest.skip("PyTorch trains on one device")
     script = Path(__file__).with_name("several_devices.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path)],
+    done = prepared.run(
+        [sys.executable, script, tmp_path],
         env={**os.environ, "KERAS_BACKEND": BACKEND, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     kinds = json.loads(done.stdout)

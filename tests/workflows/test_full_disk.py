@@ -2,9 +2,7 @@
 
 import errno
 import json
-import os
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -22,6 +20,7 @@ from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.train import train
 from s2s_zoo.workflows.unwritten import Unwritten
 from s2s_zoo.workflows.update import Update
+from tests import prepared
 from tests.speech_corpus import TINY, TINY_SETTINGS, write_corpus
 from tests.tiny import topologies
 
@@ -201,12 +200,7 @@ def zoo(limit, *arguments):
         "from s2s_zoo.cli import main\n"
         "main(sys.argv[1:])"
     )
-    return subprocess.run(
-        [sys.executable, "-c", start, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
+    return prepared.run([sys.executable, "-c", start, *arguments])
 
 
 def options(corpus, run):

@@ -116,6 +116,7 @@ def test_goes_on_from_prompts_by_every_search(runs, tmp_path, search):
     assert (tmp_path / "p.png").stat().st_size > 2000
 
 
+@pytest.mark.usefixtures("warm_exports")
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
 )

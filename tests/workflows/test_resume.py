@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import prepared
 from tests.speech_corpus import TINY, write_corpus
 
-STEPS = 14
+STEPS = 18
 SETTINGS = (
     *TINY,
     f"recipe.max_steps={STEPS}",
-    "recipe.epochs=9",
+    "recipe.epochs=99",
     "recipe.batch=3.0",
     "recipe.checkpoint_every=2",
+    "recipe.validate_every=6",
     "recipe.keep_checkpoints=9",
 )
 
@@ -38,20 +40,12 @@ def command(corpus: Path, run: Path, resume: bool) -> list[str]:
     return [*parts, "--resume"] if resume else parts
 
 
-def start(
-    corpus: Path, run: Path, resume: bool = False, **environment: str
-) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        command(corpus, run, resume),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
-    )
+def start(corpus: Path, run: Path, resume: bool = False) -> prepared.Process:
+    return prepared.popen(command(corpus, run, resume))
 
 
-def finish(process: subprocess.Popen[str], code: int = 0) -> str:
-    _, errors = process.communicate(timeout=300)
+def finish(process: prepared.Process, code: int = 0) -> str:
+    _, errors = process.communicate()
     assert process.returncode == code, errors
     return errors
 
@@ -65,7 +59,7 @@ def digest(run: Path) -> str:
     return found.hexdigest()
 
 
-def wait_for_step(run: Path, step: int, process: subprocess.Popen[str]) -> None:
+def wait_for_step(run: Path, step: int, process: prepared.Process) -> None:
     deadline = time.monotonic() + 240
     while not (run / f"checkpoints/step-{step:08d}").is_dir():
         assert process.poll() is None, process.communicate()[1]
@@ -105,7 +99,13 @@ def test_signals_save_and_tell_how_to_go_on(corpus, uninterrupted, tmp_path):
         assert f"--run-dir {run} --resume" in errors
         assert "Traceback" not in errors
     nowhere = dict.fromkeys(("HOME", "MPLCONFIGDIR", "TMPDIR"), "/dev/null/none")
-    errors = finish(start(corpus, run, resume=True, DISPLAY="", **nowhere))
-    assert "Traceback" not in errors
+    done = subprocess.run(
+        command(corpus, run, resume=True),
+        capture_output=True,
+        text=True,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "DISPLAY": "", **nowhere},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
     assert (run / "plots/example.png").is_file()
     assert digest(run) == uninterrupted
