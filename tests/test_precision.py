@@ -13,8 +13,6 @@ from s2s_zoo.precision import (
     policies,
     uses_float16,
 )
-from s2s_zoo.registry import PRESETS
-from tests.tiny import topologies
 
 PENALTY = 1e-5
 WEIGHT = 1e-3
@@ -118,14 +116,6 @@ def test_it_serves_as_activity_regularizer():
     model = keras.Sequential([keras.Input((3,)), dense])
     model.compile(loss="mse", optimizer="sgd")
     assert np.isfinite(model.evaluate(np.ones((2, 3)), np.ones((2, 1)), verbose=0))
-
-
-@pytest.mark.parametrize("name", topologies())
-def test_every_penalty_of_every_preset_is_float32(name):
-    layers = PRESETS.get(name).scaled().build()._flatten_layers()
-    variables = [v for layer in layers for v in layer.weights]
-    found = [v.regularizer for v in variables if v.regularizer is not None]
-    assert all(isinstance(r, Float32Regularizer) for r in found)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A recognizer small enough for any test, and batches for it."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -33,14 +35,20 @@ def distinct(*paths: str) -> list[str]:
     """
     first: dict[str, str] = {}
     for preset in PRESETS:
-        scaled = preset.scaled()
-        found = sorted(
-            (path, str(value))
-            for path, value in [*scaled.kinds().items(), *scaled.settings().items()]
-            if path.startswith(paths) and not path.endswith(NO_TOPOLOGY)
-        )
-        first.setdefault(str(found), preset.name)
+        found = (pair for pair in _scaled(preset.name) if pair[0].startswith(paths))
+        first.setdefault(str([*found]), preset.name)
     return sorted(first.values())
+
+
+@functools.cache
+def _scaled(name: str) -> list[tuple[str, str]]:
+    """The kinds and settings of a scaled preset by path, in their order."""
+    scaled = PRESETS.get(name).scaled()
+    return sorted(
+        (path, str(value))
+        for path, value in [*scaled.kinds().items(), *scaled.settings().items()]
+        if not path.endswith(NO_TOPOLOGY)
+    )
 
 
 def topologies(*paths: str) -> list[str]:

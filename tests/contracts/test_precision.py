@@ -1,17 +1,21 @@
 """Which numbers are float32 under a mixed policy, for every layer of every preset."""
 
+import functools
+
 import keras
 import pytest
 from keras import ops
 
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.normalization import MaskedBatchNormalization
+from s2s_zoo.precision import Float32Regularizer
 from s2s_zoo.registry import PRESETS
 from tests.tiny import batch_of, topologies
 
 POLICIES = {"mixed_float16": "float16", "mixed_bfloat16": "bfloat16"}
 
 
+@functools.cache
 def built(name, policy):
     preset = PRESETS.get(name).scaled().with_settings({"recipe.precision": policy})
     return preset, preset.build()
@@ -55,6 +59,12 @@ def test_every_variable_is_a_float32_master(mixed):
     _, model, _ = mixed
     for variable in model.trainable_variables:
         assert variable.dtype == "float32", variable.path
+
+
+def test_every_penalty_is_float32(mixed):
+    _, model, _ = mixed
+    regularizers = (variable.regularizer for variable in model.weights)
+    assert all(isinstance(r, Float32Regularizer) for r in regularizers if r)
 
 
 def specs(arrays):

@@ -12,6 +12,7 @@ import pytest
 from keras import ops
 
 from s2s_zoo.catalog import Preset, list_presets
+from s2s_zoo.models.saving import weights_room
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS, canonical
 from tests.gradients import compiled
@@ -110,6 +111,8 @@ def test_trains_and_comes_back_from_its_directory(name, tmp_path):
     assert all(np.isfinite(a).all() for a in after)
 
     model.save_to_preset(tmp_path)
+    size = (tmp_path / "model.weights.h5").stat().st_size
+    assert 4 * model.count_params() < size <= weights_room(model)
     again = Seq2Seq.from_preset(tmp_path, load_weights=True)
     assert again.task == preset.task
     expected = output(model, inputs)

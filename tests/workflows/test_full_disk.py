@@ -6,13 +6,10 @@ import shutil
 import sys
 from dataclasses import replace
 
-import keras
 import pytest
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.models.saving import weights_room
 from s2s_zoo.models.seq2seq import Seq2Seq
-from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.speech_to_text import SpeechToText
 from s2s_zoo.workflows import events, flight_recorder, training_log, training_loop
 from s2s_zoo.workflows.reporting import Reporter
@@ -22,7 +19,6 @@ from s2s_zoo.workflows.unwritten import Unwritten
 from s2s_zoo.workflows.update import Update
 from tests import prepared
 from tests.speech_corpus import TINY, TINY_SETTINGS, write_corpus
-from tests.tiny import topologies
 
 SETTINGS = TINY_SETTINGS | {"recipe.batch": 4.0, "recipe.epochs": 9}
 
@@ -285,15 +281,6 @@ def test_a_place_where_nothing_can_be_made_is_one_clear_line(corpus, tmp_path):
     file.write_text("")
     with pytest.raises(UserError, match=r"file/run: cannot be written"):
         run_training(corpus, file / "run")
-
-
-@pytest.mark.parametrize("name", topologies())
-def test_the_room_for_weights_is_enough(name, tmp_path):
-    keras.utils.set_random_seed(1)
-    model = PRESETS.get(name).scaled().build()
-    path = tmp_path / "model.weights.h5"
-    model.save_weights(path)
-    assert 4 * model.count_params() < path.stat().st_size <= weights_room(model)
 
 
 def test_a_run_that_is_removed_meanwhile_ends_with_what_went_wrong(tmp_path):
