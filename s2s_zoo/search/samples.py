@@ -1,7 +1,7 @@
 """Samples of a waveform drawn one after the other."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import keras
 import numpy as np
@@ -19,6 +19,16 @@ from s2s_zoo.search.base import (
 )
 from s2s_zoo.search.loop import Loop
 from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
+
+
+class SampleWriter(Stepping, Protocol):
+    """A decoder that writes samples one by one.
+
+    Attributes:
+        stride: samples of a frame of the memory.
+    """
+
+    stride: int
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -49,12 +59,16 @@ class SampleSearch(Search):
         return f"samples|temperature:{self.temperature}|seed:{self.seed}"
 
     def write(
-        self, decoder: Stepping, memory: EncoderOutput, inputs: Tensors, loop: Loop
+        self,
+        decoder: SampleWriter,
+        memory: EncoderOutput,
+        inputs: Tensors,
+        loop: Loop,
     ) -> Tensors:
         """Samples of B sources.
 
         Args:
-            decoder: of samples, `stride` a frame.
+            decoder: of samples.
             memory: frames.
             inputs: not read.
             loop: what it runs in.
@@ -62,9 +76,9 @@ class SampleSearch(Search):
         Returns:
             `samples` (B, S) int32 and `lengths` (B,) int32.
         """
-        stride: int = decoder.stride  # type: ignore[attr-defined]
         batch, time = ops.shape(memory.mask)
-        state = decoder.start(memory, 1, time * stride)
+        size = time * decoder.stride
+        state = decoder.start(memory, 1, size)
         fixed = {
             "step": decoder.step,
             "memory": state.memory,
@@ -72,10 +86,13 @@ class SampleSearch(Search):
             "seed": self.seed,
         }
         last = ops.full((batch,), -1, dtype="int32")
-        samples = ops.full((batch, time * stride), -1, dtype="int32")
+        samples = ops.full((batch, size), -1, dtype="int32")
         start = (state.position, state.cache, last, samples)
         samples = loop(_goes_on, _advance, fixed, start)[-1]
-        return {"samples": samples, "lengths": mask_lengths(memory.mask) * stride}
+        return {
+            "samples": samples,
+            "lengths": mask_lengths(memory.mask) * decoder.stride,
+        }
 
     def read(self, output: Arrays) -> list[list[Hypothesis]]:
         """The classes of the samples of each source."""
