@@ -179,7 +179,8 @@ def _become(
     os.environ.update(env)
     os.chdir(cwd)
     kind, *rest = [part for part in command if part != "-P"]
-    sys.path[0] = "" if kind == "-c" else cwd
+    script = not kind.startswith("-")
+    sys.path[0] = str(Path(kind).parent) if script else "" if kind == "-c" else cwd
     added = env.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[1:1] = [place for place in added if place and place not in sys.path]
     if kind == "-c":
@@ -191,7 +192,6 @@ def _become(
         runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
     else:
         sys.argv = [kind, *rest]
-        sys.path[0] = str(Path(kind).parent)
         runpy.run_path(kind, run_name="__main__")
     sys.exit()
 
