@@ -59,7 +59,11 @@ def topologies(*paths: str) -> list[str]:
 def exact_model(name: str) -> Seq2Seq:
     """The scaled model of a preset in float32 and with nothing dropped."""
     preset = PRESETS.get(name).scaled()
-    settings = {n: 0.0 for n in preset.settings() if n.endswith("dropout")}
+    settings: dict[str, object] = {
+        name: 0.0 if name.endswith("dropout") else (0.0,) * len(value)
+        for name, value in preset.settings().items()
+        if name.endswith(("dropout", "dropouts"))
+    }
     preset = preset.with_settings(settings | {"recipe.precision": "float32"})
     keras.utils.set_random_seed(1)
     return preset.build()

@@ -17,7 +17,7 @@ from s2s_zoo.features.audio import AudioFeatures
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.typing import Tensors
 
-CONTEXT_SECONDS = 4.0
+CONTEXT_SECONDS = 8.0
 """Left to the neighbour on each side where an encoder sees without limit."""
 
 BATCH_SECONDS = 120.0

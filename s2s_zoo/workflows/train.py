@@ -69,8 +69,6 @@ def train(
     """
     reporter = reporter or Reporter()
     run = _run_directory(preset, run_dir, resume)
-    if init_partly and init_from is None:
-        raise UserError("--init-partly needs --init-from RUN")
     request: dict[str, Any] = {
         "preset": preset,
         "data": data,
@@ -80,39 +78,54 @@ def train(
         "init_from": None if init_from is None else str(init_from),
         "init_partly": init_partly,
     }
-    before = stored = None
+    before = None
     if resume:
         stored = run.read_request()
         before = _resolve(stored, preset)
         request = renewed(stored, request, before)
     chosen = _resolve(request, preset)
-    if request["numerics"] and chosen.recipe.devices > 1:
-        raise UserError(
-            f"--numerics records on one device. Received: {chosen.recipe.devices}"
-        )
+    _check(request, chosen.recipe)
     with run.held(), distribution.devices(chosen.recipe.devices):
-        named = request["init_from"]
-        start = None if named is None else preset_directory(named)
-        loop, outline = prepare(chosen, request, run, start, reporter)
-        if before is not None:
-            outline = _restore(loop, outline, request["data"], reporter)
-            _tell_length(loop, before.recipe, reporter)
-        if start is not None and not outline.resumed_at:
-            partly = request["init_partly"]
-            loop.transfer = _start_from(start, loop.model, partly, reporter).described()
-        if request != stored:
-            _keep(run, loop.preset, request)
+        loop, outline = _prepared(chosen, request, run, before, reporter)
         if request["numerics"]:
-            loop.update.numerics = FlightRecorder(
-                loop.model, run, reporter, loop.log.unwritten
-            )
+            recorder = FlightRecorder(loop.model, run, reporter, loop.log.unwritten)
+            loop.update.numerics = recorder
         reporter.started(outline)
         try:
             return loop.run_to_end()
         except UserError:
-            if recorder := loop.update.numerics:
-                recorder.finish(loop.state.seconds)
+            if loop.update.numerics:
+                loop.update.numerics.finish(loop.state.seconds)
             raise
+
+
+def _check(request: dict[str, Any], recipe: Recipe) -> None:
+    if request["init_partly"] and request["init_from"] is None:
+        raise UserError("--init-partly needs --init-from RUN")
+    if request["numerics"] and recipe.devices > 1:
+        raise UserError(f"--numerics records on one device. Received: {recipe.devices}")
+
+
+def _prepared(
+    chosen: Preset[Any],
+    request: dict[str, Any],
+    run: RunDirectory,
+    before: Preset[Any] | None,
+    reporter: Reporter,
+) -> tuple[TrainingLoop, TrainingOutline]:
+    """The training as it begins or, where it was asked for `before`, goes on."""
+    named = request["init_from"]
+    start = None if named is None else preset_directory(named)
+    loop, outline = prepare(chosen, request, run, start, reporter)
+    if before is not None:
+        outline = _restore(loop, outline, request["data"], reporter)
+        _tell_length(loop, before.recipe, reporter)
+    if start is not None and not outline.resumed_at:
+        partly = request["init_partly"]
+        loop.transfer = _start_from(start, loop.model, partly, reporter).described()
+    if before is None or request != run.read_request():
+        _keep(run, loop.preset, request)
+    return loop, outline
 
 
 def _keep(run: RunDirectory, preset: Preset[Any], request: dict[str, Any]) -> None:

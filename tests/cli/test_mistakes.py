@@ -75,14 +75,14 @@ def test_what_a_resumed_run_cannot_change_is_refused_by_name(zoo, trained, tmp_p
     again = ("train", "deepspeech2-small", "--run-dir", run, "--resume")
     code, _, err = zoo(
         *(*again, "--seed", 7, "--precision", "mixed_bfloat16", "--epochs", 3),
-        *("--loss-scaling", "logmax", "--set", "encoder.rnn_units=9"),
+        *("--loss-scaling", "logmax", "--set", "encoder.projection=9"),
     )
     assert code == 1
     for told in (
         "recipe.seed = 0, received 7",
         "recipe.precision = 'float32', received 'mixed_bfloat16'",
         "recipe.loss_scaling.algorithm = 'backoff', received 'logmax'",
-        "encoder.rnn_units = 8, received 9",
+        "encoder.projection = 8, received 9",
     ):
         assert told in err
     code, out, err = zoo(*again, "--epochs", 3, "--seed", 0, *settings_options())

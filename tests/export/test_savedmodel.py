@@ -62,7 +62,8 @@ class Notes(Reporter):
 def write_run(path, preset):
     """A run directory of an untrained model that says something."""
     keras.utils.set_random_seed(1)
-    model = PRESETS.get(preset).scaled().build()
+    preset = PRESETS.get(preset).scaled().with_settings({"encoder.rnn_layers": 1})
+    model = preset.build()
     model.save_to_preset(path / "preset")
     return path
 

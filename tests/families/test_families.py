@@ -23,6 +23,7 @@ from s2s_zoo.workflows.infer import infer
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
 from s2s_zoo.workflows.training_log import TrainingLog
+from s2s_zoo.workflows.training_loop import TrainingLoop
 from tests.families.examples import Generated
 
 LEARNED = {
@@ -84,6 +85,7 @@ def runs(request, family, tmp_path_factory):
     settings["recipe.max_steps"] = FIRST
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingLog, "draw", lambda *_: None)
+        patch.setattr(TrainingLoop, "_validate", lambda *_: None)
         stopped = train(
             preset=family,
             run_dir=part,

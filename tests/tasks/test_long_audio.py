@@ -90,11 +90,11 @@ def make_talkative(model, source):
 
 def test_a_recurrent_recognizer_hears_the_same_words_at_the_same_times(tmp_path):
     model = built(tiny_preset())
-    source, path = audio(41.3), tmp_path / "long.wav"
+    source, path = audio(81.3), tmp_path / "long.wav"
     write_wav(path, source, RATE)
     make_talkative(model, source)
     reader = runner(model)
-    assert reader.long_audio.windows.samples < 17 * RATE
+    assert reader.long_audio.windows.samples < 33 * RATE
     [found] = reader.run([path])
     output = at_once(model, read_audio(path, RATE))
     whole = reader.result(reader.search.read(output)[0])

@@ -5,22 +5,13 @@ when a backend starts.
 """
 
 import json
-import os
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
-)
-if os.environ["KERAS_BACKEND"] == "tensorflow":
-    import tensorflow as tf
+import tests.workflows.virtual_devices  # noqa: F401  # before a backend starts
 
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0],
-        [tf.config.LogicalDeviceConfiguration()] * 2,
-    )
-
+# isort: split
 import keras
 import numpy as np
 

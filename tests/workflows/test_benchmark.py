@@ -10,8 +10,10 @@ from s2s_zoo.workflows.benchmark import benchmark
 from s2s_zoo.workflows.reporting import Reporter
 
 SMALL = {
-    "encoder.filters": (2, 2),
-    "encoder.rnn_units": 8,
+    "encoder.kernels": ((3, 3),),
+    "encoder.strides": ((2, 2),),
+    "encoder.filters": (2,),
+    "encoder.rnn_layers": 0,
     "encoder.projection": 8,
     "recipe.batch": 2.0,
 }

@@ -13,27 +13,43 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.workflows.train import train
 from tests import prepared
 from tests.speech_corpus import write_corpus
+from tests.tiny import topologies
 
 BACKEND = keras.backend.backend()
 ROOT = Path(__file__).parents[2]
 
 
 def test_two_devices_learn_what_one_learns(tmp_path):
-    if BACKEND == "torch":
-        pytest.skip("PyTorch trains on one device")
-    script = Path(__file__).with_name("several_devices.py")
-    done = prepared.run(
-        [sys.executable, script, tmp_path],
-        env={**os.environ, "KERAS_BACKEND": BACKEND, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    kinds = json.loads(done.stdout)
+    kinds = json.loads(on_virtual_devices("several_devices.py", tmp_path))
     assert kinds.pop("fit") < 1e-5
     for kind, found in kinds.items():
         one, two = found["losses"]
         mixed = kind == "text"  # its encoder and decoder compute in float16
         np.testing.assert_allclose(two, one, rtol=1e-5 if mixed else 1e-6)
         assert found["difference"] < (1e-3 if mixed else 1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_every_kind_of_network_steps_on_two_devices_as_on_one():
+    lines = on_virtual_devices("nets_on_devices.py").splitlines()
+    assert [json.loads(line)[0] for line in lines] == topologies()
+    for line in lines:
+        name, (one, two), difference = json.loads(line)
+        np.testing.assert_allclose(two, one, rtol=1e-5, err_msg=name)
+        assert difference < 1e-5, name
+
+
+def on_virtual_devices(script, *arguments):
+    """What a script prints in a process where the processor counts as two devices."""
+    if BACKEND == "torch":
+        pytest.skip("PyTorch trains on one device")
+    done = prepared.run(
+        [sys.executable, Path(__file__).with_name(script), *arguments],
+        env={**os.environ, "KERAS_BACKEND": BACKEND, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 @pytest.mark.parametrize("count", [2, 64])

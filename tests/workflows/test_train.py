@@ -135,7 +135,7 @@ def test_weights_of_another_run(whole, corpus, tmp_path):
             preset="deepspeech2-small",
             data=str(corpus),
             run_dir=tmp_path / "wider",
-            settings={**SETTINGS, "encoder.rnn_units": 9, "recipe.max_steps": 1},
+            settings={**SETTINGS, "encoder.projection": 9, "recipe.max_steps": 1},
             init_from=whole[0],
         )
     run_training(corpus, tmp_path / "run", notes, init_from=whole[0], max_steps=1)
