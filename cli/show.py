@@ -1,6 +1,7 @@
 """`s2s-zoo show`."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -12,14 +13,19 @@ MARK, PLAIN = "* ", "  "
 
 @click.command("show")
 @click.argument("preset")
+@options.settings
 @options.as_json
-def command(preset: str, as_json: bool) -> None:
+def command(preset: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Print every number of PRESET by the path that --set takes."""
     options.start_backend(None)
     from s2s_zoo.registry import PRESETS
+    from s2s_zoo.settings import parse_setting
 
     found = PRESETS.get(preset)
     varied = PRESETS.get(found.varies) if (found.varies or "") in PRESETS else None
+    if settings:
+        varied, found = found, found.with_settings(dict(map(parse_setting, settings)))
+        found = replace(found, parameters=found.count_parameters())
     if as_json:
         varies = varied.name if varied else None
         rest = {"varies": varies, "demo": dict(found.demo)}

@@ -1,10 +1,13 @@
 """Presets and recipes: every number of a model and its training, as data."""
 
+import math
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Literal, Self, TypeVar
+
+import keras
 
 from s2s_zoo import distribution
 from s2s_zoo.errors import UserError, check_range
@@ -205,6 +208,22 @@ class Preset(Generic[TaskT]):
             for key, value in values.items()
         }
         return self.with_settings(settings)._build() if settings else self._build()
+
+    def count_parameters(self) -> int:
+        """Trainable parameters of the model it builds, without making room for them.
+
+        Example:
+            >>> from s2s_zoo.registry import PRESETS
+            >>> preset = PRESETS.get("quartznet_5x3")
+            >>> preset.count_parameters() == preset.parameters
+            True
+            >>> wide = preset.with_settings({"encoder.channels.7": 2048})
+            >>> wide.count_parameters() - preset.parameters
+            556032
+        """
+        with keras.StatelessScope(initialize_variables=False):
+            variables = self.build().trainable_variables
+        return sum(math.prod(variable.shape) for variable in variables)
 
     def check(self) -> None:
         """Raise a UserError where the parts do not fit each other."""

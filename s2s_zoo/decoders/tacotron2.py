@@ -243,4 +243,4 @@ class Tacotron2Decoder(FrameDecoder):
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
         sizes = {"units": 8, "prenet_units": 8, "attention_units": 4}
         sizes |= {"attention_filters": 2, "attention_kernel": 5}
-        return sizes | {"postnet_filters": 8}
+        return sizes | {"postnet_layers": 2, "postnet_filters": 8}

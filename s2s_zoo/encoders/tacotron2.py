@@ -98,7 +98,7 @@ class Tacotron2Encoder(Encoder):
 
     @staticmethod
     def scaled_settings(part: partial[Any]) -> dict[str, Any]:
-        return {"units": 4, "filters": 8}
+        return {"units": 4, "filters": 8, "layers": 1}
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         return (*input_shape[:-1], 2 * self.units)

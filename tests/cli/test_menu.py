@@ -88,6 +88,26 @@ def test_show_marks_what_differs_from_the_preset_it_varies(zoo):
     assert "  encoder.cell: gru" in lines
 
 
+def test_show_with_settings_marks_and_counts_them(zoo):
+    wider = ("--set", "encoder.channels.7=2048", "--set", "recipe.epochs=3")
+    code, out, err = zoo("show", "quartznet-5x3", *wider)
+    assert code == 0, err
+    lines = out.splitlines()
+    assert "# * marks what differs from quartznet_5x3" in lines
+    preset = PRESETS.get("quartznet_5x3")
+    kernels, shifts, outputs = 512 * 1024, 2 * 1024, 29 * 1024
+    count = preset.parameters + kernels + shifts + outputs
+    assert f"{count:,} parameters" in lines[1]
+    marked = [line for line in lines if line.startswith("* ")]
+    assert [line.split(":")[0] for line in marked] == [
+        "* encoder.channels",
+        "* recipe.epochs",
+    ]
+    code, _, err = zoo("show", "quartznet-5x3", "--set", "encoder.channel=3")
+    assert code == 1
+    assert "encoder.channels" in err
+
+
 def test_show_is_grouped_by_part(zoo):
     lines = shown(zoo, "reversal_tt")
     starts = [line[2:] for line in lines if line[2:].startswith("# ")]
