@@ -102,14 +102,14 @@ tacotron2_small = register_preset(
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,
-                decay_steps=2000,
+                decay_steps=4000,
                 decay_rate=0.5,
-                begin=1000,
+                begin=2000,
                 minimum=1e-5,
             ),
-            batch=96.0,
-            epochs=60,
-            validate_every=250,
+            batch=48.0,
+            epochs=50,
+            validate_every=500,
         ),
     )
 )
