@@ -21,6 +21,7 @@ from s2s_zoo.models.saving import (
     make_task,
     save_preset,
 )
+from s2s_zoo.models.tracing import traced_once
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.loop import Loop, while_loop
@@ -74,6 +75,7 @@ class Seq2Seq(keras.Model):
         ((2, 51, 29), (2, 51))
     """
 
+    train_function: Any
     PARTS: ClassVar[dict[str, type[ZooLayer]]] = {
         "features": Features,
         "augmentation": Augmentation,
@@ -217,6 +219,15 @@ class Seq2Seq(keras.Model):
         if sample_weight is None and distribution.replicated():
             sample_weight = 1.0 / distribution.replicas(self)
         return loss if sample_weight is None else loss * sample_weight
+
+    def make_train_function(self, force: bool = False) -> None:
+        """As of Keras, but TensorFlow traces a step once for batches of every shape."""
+        made: Any = self.train_function
+        super().make_train_function(force)
+        if self.train_function is made or keras.backend.backend() != "tensorflow":
+            return
+        if not self.run_eagerly and distribution.replicas(self) == 1:
+            self.train_function = traced_once(self.train_function)
 
     def train_on_batch(
         self,

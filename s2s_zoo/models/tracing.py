@@ -1,0 +1,53 @@
+"""Steps that TensorFlow traces once for batches of every shape."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Step = Callable[[Iterator[Any]], Any]
+"""Takes what comes from an iterator, as `train_function` of Keras does."""
+
+OPEN = 2
+"""Dimensions that differ from batch to batch: examples and time."""
+
+
+def traced_once(step: Step) -> Step:
+    """A step whose graph does not know how many examples and steps of time there are.
+
+    Left to itself, TensorFlow traces the first shape it meets for itself and all others
+    together. The two round differently: a training would end in other bits where it
+    went on with a batch of another shape than it began with.
+    """
+    import tensorflow as tf
+
+    @tf.function(autograph=False)
+    def traced(data: Any) -> Any:
+        return step(iter([data]))
+
+    known: set[Any] = set()
+
+    def taken(batches: Iterator[Any]) -> Any:
+        (data,) = batches
+        data = tf.nest.map_structure(_tensor, data)
+        specs = tf.nest.map_structure(_open, data)
+        kind = tuple(tf.nest.flatten(specs))
+        if kind not in known:
+            traced.get_concrete_function(specs)
+            known.add(kind)
+        return traced(data)
+
+    return taken
+
+
+def _tensor(value: Any) -> Any:
+    import tensorflow as tf
+
+    return None if value is None else tf.convert_to_tensor(value)
+
+
+def _open(tensor: Any) -> Any:
+    import tensorflow as tf
+
+    if tensor is None:
+        return None
+    shape = [None if i < OPEN else size for i, size in enumerate(tensor.shape)]
+    return tf.TensorSpec(shape, tensor.dtype)
