@@ -143,6 +143,8 @@ class Seq2Seq(keras.Model):
         self._share_embedding()
         self.decoder.follow(self.features, self.encoder)
         shape = self.features.feature_shape(source)
+        if self.augmentation is not None:
+            self.augmentation.build(shape)
         self.encoder.build(shape)
         encoded = self.encoder.compute_output_shape(shape)
         state = self.encoder.state_shape
@@ -221,12 +223,16 @@ class Seq2Seq(keras.Model):
         return loss if sample_weight is None else loss * sample_weight
 
     def make_train_function(self, force: bool = False) -> None:
-        """As of Keras, but TensorFlow traces a step once for batches of every shape."""
+        """As of Keras, but on one device TensorFlow traces a step once for all shapes.
+
+        XLA compiles for each shape anyway.
+        """
         made: Any = self.train_function
         super().make_train_function(force)
         if self.train_function is made or keras.backend.backend() != "tensorflow":
             return
-        if not self.run_eagerly and distribution.replicas(self) == 1:
+        as_graph = not (self.run_eagerly or self.jit_compile)
+        if as_graph and distribution.replicas(self) == 1:
             self.train_function = traced_once(self.train_function)
 
     def train_on_batch(

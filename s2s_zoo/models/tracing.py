@@ -1,6 +1,6 @@
 """Steps that TensorFlow traces once for batches of every shape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 Step = Callable[[Iterator[Any]], Any]
@@ -26,8 +26,9 @@ def traced_once(step: Step) -> Step:
     known: set[Any] = set()
 
     def taken(batches: Iterator[Any]) -> Any:
-        (data,) = batches
-        data = tf.nest.map_structure(_tensor, data)
+        if not isinstance(batches, Generator):  # `fit` has an iterator of TensorFlow
+            return step(batches)
+        data = tf.nest.map_structure(_tensor, next(batches))
         specs = tf.nest.map_structure(_open, data)
         kind = tuple(tf.nest.flatten(specs))
         if kind not in known:

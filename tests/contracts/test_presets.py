@@ -85,6 +85,7 @@ def test_trains_and_comes_back_from_its_directory(name, tmp_path):
     keras.utils.set_random_seed(0)
     preset = PRESETS.get(name).scaled()
     model = preset.build()
+    assert all(layer.built for layer in model._flatten_layers())
     preset.compile(model, updates=10)
     inputs, target = batch_of(preset)
     before = values(model)
