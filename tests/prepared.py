@@ -22,6 +22,8 @@ from types import ModuleType
 
 AS_TYPED = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "1"}
 """What the command line asks of TensorFlow before it imports it."""
+ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""What keeps NumPy from starting threads when it is imported."""
 ROOM = 2**20
 """Bytes that a command with its environment takes, at most."""
 
@@ -37,7 +39,7 @@ class Server:
     def __init__(self, modules: Sequence[str], absent: Sequence[str] = ()) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         what = json.dumps([theirs.fileno(), modules, absent])
-        environment = {**os.environ, **AS_TYPED}
+        environment = {**os.environ, **AS_TYPED, **ALONE}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, what],

@@ -233,7 +233,8 @@ class Seq2Seq(keras.Model):
             return
         as_graph = not (self.run_eagerly or self.jit_compile)
         if as_graph and distribution.replicas(self) == 1:
-            self.train_function = traced_once(self.train_function)
+            shape = self.features.source_shape
+            self.train_function = traced_once(self.train_function, shape)
 
     def train_on_batch(
         self,

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
+from s2s_zoo.typing import Shape
+
 Step = Callable[[Iterator[Any]], Any]
 """Takes what comes from an iterator, as `train_function` of Keras does."""
 
@@ -10,12 +12,16 @@ OPEN = 2
 """Dimensions that differ from batch to batch: examples and time."""
 
 
-def traced_once(step: Step) -> Step:
+def traced_once(step: Step, source_shape: Shape) -> Step:
     """A step whose graph does not know how many examples and steps of time there are.
 
     Left to itself, TensorFlow traces the first shape it meets for itself and all others
     together. The two round differently: a training would end in other bits where it
     went on with a batch of another shape than it began with.
+
+    Args:
+        step: of Keras, on inputs with a `source`, a target and a weight.
+        source_shape: of a source, None where it is open.
     """
     import tensorflow as tf
 
@@ -30,6 +36,7 @@ def traced_once(step: Step) -> Step:
             return step(batches)
         data = tf.nest.map_structure(_tensor, next(batches))
         specs = tf.nest.map_structure(_open, data)
+        specs[0]["source"] = tf.TensorSpec(source_shape, data[0]["source"].dtype)
         kind = tuple(tf.nest.flatten(specs))
         if kind not in known:
             traced.get_concrete_function(specs)
