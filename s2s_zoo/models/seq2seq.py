@@ -21,10 +21,10 @@ from s2s_zoo.models.saving import (
     make_task,
     save_preset,
 )
-from s2s_zoo.models.tracing import traced_once
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.loop import Loop, while_loop
+from s2s_zoo.tracing import traced_once
 from s2s_zoo.typing import EncoderOutput, Tensor, Tensors
 
 
