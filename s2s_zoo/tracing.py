@@ -1,7 +1,10 @@
-"""Steps that TensorFlow traces once for batches of every shape."""
+"""What is compiled to a graph, and for which shapes."""
 
 from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from typing import Any
+
+import keras
 
 from s2s_zoo.typing import Shape
 
@@ -10,6 +13,23 @@ Step = Callable[[Iterator[Any]], Any]
 
 OPEN = 2
 """Dimensions that differ from batch to batch: examples and time."""
+
+
+@cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of trees of tensors as one graph; PyTorch runs it as it is.
+
+    What is equal is compiled once, so plain data alone may come with the function.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False, reduce_retracing=True)
+    return function
 
 
 def traced_once(step: Step, source_shape: Shape) -> Step:

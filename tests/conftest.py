@@ -1,12 +1,14 @@
 """Fixtures every test may use."""
 
 import importlib.util
+import json
 import os
 import subprocess
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -51,4 +53,29 @@ def warm_exports() -> Iterator[None]:
     warm = SimpleNamespace(run=run, PIPE=subprocess.PIPE, DEVNULL=subprocess.DEVNULL)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(elsewhere, "subprocess", warm)
+        yield
+
+
+@pytest.fixture(scope="module")
+def loaded_once() -> Iterator[None]:
+    """A directory that has not changed since gives the model it gave, compiled.
+
+    For tests that neither change what they load nor depend on its being new.
+    """
+    from s2s_zoo.models.seq2seq import Seq2Seq
+
+    load, models = Seq2Seq.from_preset, {}
+
+    def load_once(preset: str | Path, *args: Any, **kwargs: Any) -> Any:
+        if not Path(preset).is_dir():
+            return load(preset, *args, **kwargs)
+        files = sorted(f for f in Path(preset).rglob("*") if f.is_file())
+        states = [(str(f), f.stat().st_ino, f.stat().st_mtime_ns) for f in files]
+        key = json.dumps([states, args, kwargs], default=str)
+        if key not in models:
+            models[key] = load(preset, *args, **kwargs)
+        return models[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Seq2Seq, "from_preset", load_once)
         yield

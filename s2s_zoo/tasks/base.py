@@ -22,6 +22,7 @@ from s2s_zoo.search.base import Search
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.runner import Progress, Runner, unheard
 from s2s_zoo.tasks.serving import Serving
+from s2s_zoo.tracing import compiled
 from s2s_zoo.typing import Tensor, Tensors
 
 Arrays = dict[str, NDArray[Any]]
@@ -290,15 +291,15 @@ class Task(abc.ABC):
             search: changes of the search, such as "beam=8,length_penalty=1".
         """
         runner = self.runner(model, self.search.parse(search))
-        batches = self.batches(examples)
+        loss, batches = compiled(self.objective), self.batches(examples)
         outputs: dict[int, Any] = {}
         losses = []
         for batch in batches.plan(budget, shuffle=False).epoch(0):
             inputs, target = batches.load(batch)
             scored = model.predict_on_batch(inputs)
             weight = self.objective.weight(inputs, target)
-            loss = self.objective(as_tensors(target), as_tensors(scored))
-            losses.append((float(loss), weight))
+            found = loss(as_tensors(target), as_tensors(scored))
+            losses.append((float(found), weight))
             results = runner.read(inputs, scored)
             outputs.update(
                 (i, result.output)

@@ -23,6 +23,7 @@ from s2s_zoo.workflows.infer import infer
 from s2s_zoo.workflows.train import train
 from tests.speech_corpus import RATE, tones
 
+pytestmark = pytest.mark.usefixtures("loaded_once")
 TEXTS = ("abc", "de", "abcde", "ba", "cab", "dab")
 PRESET = PRESETS.get("tacotron2_small").scaled()
 FULL = PRESETS.get("tacotron2_small").settings()
@@ -260,6 +261,7 @@ def test_what_cannot_be_learned_from_is_set_aside(corpus):
 def test_a_limit_is_told_from_a_stop(run):
     model = Seq2Seq.from_preset(run / "preset", load_weights=True)
     dense = model.decoder.stop_dense
+    learned = keras.ops.convert_to_numpy(dense.bias).copy()
     for bias, finished in ((-99.0, False), (99.0, True)):
         dense.bias.assign(np.full(dense.bias.shape, bias))
         (found,) = model.task.infer(model, ["abc"], "frames_per_token=2,extra_frames=4")
@@ -267,6 +269,7 @@ def test_a_limit_is_told_from_a_stop(run):
         assert ("cut at the limit" in str(found["output"])) != finished
         assert len(found["output"].frames) == (0 if finished else 12)
         assert len(found["output"].samples) == 11 * STRIDE * (not finished)
+    dense.bias.assign(learned)
 
 
 @pytest.mark.usefixtures("warm_exports")
