@@ -20,7 +20,7 @@ def compare(serving: Serving, run: Runner) -> float:
     """Run the exported model and the model itself on the same raw inputs.
 
     Each sample goes through alone and all of them as one padded batch. Texts must
-    be those of `model.generate`, integers equal, floats within the tolerance. A format
+    be what the model says, integers equal, floats within the tolerance. A format
     that reads texts is given texts, and their ids too.
 
     Args:
@@ -36,7 +36,8 @@ def compare(serving: Serving, run: Runner) -> float:
     """
     groups = [[sample] for sample in serving.samples] + [serving.samples]
     found_in_all = run([signature_inputs(serving, group) for group in groups])
-    texts = serving.model.generate(serving.samples) if serving.pieces else []
+    say = serving.says or serving.model.generate
+    texts = say(serving.samples) if serving.pieces else []
     problems, largest = [], 0.0
     for i, found in enumerate(found_in_all):
         expected = _outputs(serving, groups[i], texts[i : i + 1] or texts)

@@ -66,6 +66,8 @@ class Serving:
         tolerance: absolute difference of floats up to which an exported model is the
             same.
         looser: other tolerances, by the name of an output that magnifies rounding.
+        says: raw inputs to the texts of `DEFAULT` where these are not those of
+            `model.generate`, which may search by what no graph does.
     """
 
     model: Seq2Seq
@@ -80,6 +82,7 @@ class Serving:
     assets: Mapping[str, bytes] = field(default_factory=dict)
     tolerance: float = 1e-4
     looser: Mapping[str, float] = field(default_factory=dict)
+    says: Callable[[Sequence[Any]], list[str]] | None = None
 
 
 def besides_ids(inputs: Mapping[str, T]) -> dict[str, T]:

@@ -200,6 +200,7 @@ class SpeechReader(Runner):
         such features.
         """
         samples, task = self._samples(examples), self.task
+        greedy = task.runner(self.model, CTCGreedy())
         return Serving(
             model=self.model,
             inputs={
@@ -219,6 +220,7 @@ class SpeechReader(Runner):
                 "search": self.search.line,
             },
             assets=self.search.assets(),
+            says=lambda rows: [result.output for result in greedy.run(rows)],
         )
 
     def _samples(self, examples: Sequence[Utterance]) -> list[Source]:

@@ -13,10 +13,12 @@ from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.export.savedmodel import run_saved_model, write_saved_model
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.search import CTCBeam
 from s2s_zoo.workflows.export import export
 from s2s_zoo.workflows.reporting import Reporter
 from tests import prepared
 from tests.runs import write_request
+from tests.tiny import draw_weights, tiny_preset
 
 pytestmark = [
     pytest.mark.skipif(
@@ -190,6 +192,21 @@ def test_mixed_precision_is_exported_in_float32(exported_features):
     expected = keras.ops.log_softmax(model(batch, training=False)["ctc_logits"])
     assert scores.dtype == np.float32
     np.testing.assert_allclose(scores, keras.ops.convert_to_numpy(expected), atol=1e-5)
+
+
+def test_a_run_that_searches_by_a_lexicon_is_exported_with_it(tmp_path):
+    (tmp_path / "words.txt").write_text("zoo\n")
+    search = CTCBeam(beam=4, lexicon=str(tmp_path / "words.txt"))
+    preset = tiny_preset()
+    model = replace(preset, task=replace(preset.task, search=search)).build()
+    draw_weights(model)
+    model.save_to_preset(tmp_path / "run" / "preset")
+    assert export(run=tmp_path / "run").max_abs_difference < TOLERANCE
+    exported = tmp_path / "run/export/savedmodel"
+    (asset,) = (exported / "assets.extra").iterdir()
+    assert asset.read_text() == "zoo\n"
+    described = json.loads((exported / "serving.json").read_text())
+    assert described["search"] == "beam=4,lexicon=lexicon-words.txt"
 
 
 def changed_weight(serving, path):
