@@ -1,7 +1,6 @@
 """What is compiled to a graph, and for which shapes."""
 
 from collections.abc import Callable, Generator, Iterator
-from functools import cache
 from typing import Any
 
 import keras
@@ -15,11 +14,10 @@ OPEN = 2
 """Dimensions that differ from batch to batch: examples and time."""
 
 
-@cache
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function of trees of tensors as one graph; PyTorch runs it as it is.
 
-    What is equal is compiled once, so plain data alone may come with the function.
+    What differs from call to call is open; sizes it has to know must not.
     """
     if keras.backend.backend() == "jax":
         import jax

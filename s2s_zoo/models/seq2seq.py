@@ -1,6 +1,6 @@
 """Features, encoder and decoder as one Keras model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -24,7 +24,7 @@ from s2s_zoo.models.saving import (
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.loop import Loop, while_loop
-from s2s_zoo.tracing import traced_once
+from s2s_zoo.tracing import compiled, traced_once
 from s2s_zoo.typing import EncoderOutput, Tensor, Tensors
 
 
@@ -100,6 +100,7 @@ class Seq2Seq(keras.Model):
         self.augmentation = augmentation
         self.search: Search = task.search
         self.loop: Loop = while_loop
+        self._objectives: dict[Objective, Callable[..., Tensor]] = {}
 
     @property
     def searches(self) -> bool:
@@ -221,6 +222,12 @@ class Seq2Seq(keras.Model):
         if sample_weight is None and distribution.replicated():
             sample_weight = 1.0 / distribution.replicas(self)
         return loss if sample_weight is None else loss * sample_weight
+
+    def compiled_objective(self, objective: Objective) -> Callable[..., Tensor]:
+        """An objective as one graph for what this model gives."""
+        if objective not in self._objectives:
+            self._objectives[objective] = compiled(objective)
+        return self._objectives[objective]
 
     def make_train_function(self, force: bool = False) -> None:
         """As of Keras, but on one device TensorFlow traces a step once for all shapes.

@@ -22,7 +22,6 @@ from s2s_zoo.search.base import Search
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.runner import Progress, Runner, unheard
 from s2s_zoo.tasks.serving import Serving
-from s2s_zoo.tracing import compiled
 from s2s_zoo.typing import Tensor, Tensors
 
 Arrays = dict[str, NDArray[Any]]
@@ -291,7 +290,8 @@ class Task(abc.ABC):
             search: changes of the search, such as "beam=8,length_penalty=1".
         """
         runner = self.runner(model, self.search.parse(search))
-        loss, batches = compiled(self.objective), self.batches(examples)
+        loss = model.compiled_objective(self.objective)
+        batches = self.batches(examples)
         outputs: dict[int, Any] = {}
         losses = []
         for batch in batches.plan(budget, shuffle=False).epoch(0):

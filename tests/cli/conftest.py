@@ -12,7 +12,7 @@ PRESETS.names()
 
 
 @pytest.fixture
-def zoo(capfd):
+def zoo(capfd, loaded_once):
     """Call the command line; gives (exit code, stdout, stderr)."""
     return lambda *arguments: call(capfd, *arguments)
 

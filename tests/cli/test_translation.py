@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import shutil
 
 import keras
 import pytest
@@ -46,8 +47,9 @@ def test_infer_lines(zoo, translator, tmp_path):
     assert plot.is_file()
 
 
-def test_infer_an_argument(zoo, translator):
-    code, out, _ = zoo("infer", translator, "a b c", "--compile", "--search", "beam=1")
+def test_infer_an_argument(zoo, translator, tmp_path):
+    run = shutil.copytree(translator, tmp_path / "run")
+    code, out, _ = zoo("infer", run, "a b c", "--compile", "--search", "beam=1")
     assert code == 0
     assert out.startswith("a b c\t")
 

@@ -47,10 +47,11 @@ def chance(task, corpus):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 @pytest.mark.parametrize("preset", FAMILIES)
-def test_speaks_letters_as_their_tones(preset, tmp_path):
+def test_speaks_letters_as_their_tones(preset, precision, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", train=120, validation=20)
-    settings = {**RECIPE, **FAMILIES[preset]}
+    settings = {**RECIPE, **FAMILIES[preset], "recipe.precision": precision}
     train(preset=preset, data=str(corpus), run_dir=tmp_path / "run", settings=settings)
     measured = evaluate(run=tmp_path / "run", split="validation").metrics
     task = PRESETS.get(preset).with_settings(settings).task
