@@ -6,6 +6,8 @@ import pytest
 
 from s2s_zoo import Seq2Seq
 from s2s_zoo.errors import UserError
+from s2s_zoo.losses.base import as_tensors
+from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.registry import PRESETS
 
 
@@ -36,6 +38,20 @@ def test_fit_evaluate_predict(batch):
     output = model.predict(inputs, batch_size=4, verbose=0)
     assert output["ctc_logits"].shape == (4, 26, 29)
     assert output["mask"].sum(axis=1).tolist() == [26, 22, 21, 0]
+
+
+def test_an_objective_as_a_graph_gives_what_it_gives(batch):
+    model, rng = PRESETS.get("deepspeech2_small").scaled().build(), np.random
+    objective = model.task.objective
+    graph = model.compiled_objective(objective)
+    target = as_tensors(batch[1])
+    for frames in (26, 31):
+        logits = rng.default_rng(1).normal(size=(4, frames, 29)).astype("float32")
+        mask = np.arange(frames) < np.array([[26], [22], [21], [0]])
+        output = as_tensors({"ctc_logits": logits, "mask": mask})
+        expected = float(objective(target, output))
+        assert float(graph(target, output)) == pytest.approx(expected, rel=1e-5)
+    assert model.compiled_objective(CTC()) is graph
 
 
 def test_hyphens_and_underscores_are_the_same():
