@@ -108,7 +108,7 @@ tacotron2_small = register_preset(
                 minimum=1e-5,
             ),
             batch=48.0,
-            epochs=50,
+            epochs=45,
             validate_every=500,
         ),
     )
