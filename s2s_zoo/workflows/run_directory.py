@@ -223,7 +223,11 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def _rewrite(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    _write(path, "".join(json.dumps(row) + "\n" for row in rows))
+    try:
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+    except RecursionError as error:
+        raise UserError(f"{path}: a row is nested too deeply") from error
+    _write(path, text)
 
 
 def _write(path: Path, text: str) -> None:
