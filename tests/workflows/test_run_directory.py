@@ -51,6 +51,21 @@ def test_a_row_that_no_training_wrote_is_named(tmp_path, row):
         run.forget_after(1)
 
 
+def test_a_row_that_is_read_and_cannot_be_written_is_named(tmp_path, monkeypatch):
+    """A depth between what Python decodes and what it encodes depends on the stack."""
+
+    def too_deep(row):
+        raise RecursionError
+
+    run = RunDirectory(tmp_path)
+    run.metrics.write_text(f"{json.dumps(ROW)}\n")
+    content = run.metrics.read_bytes()
+    monkeypatch.setattr(json, "dumps", too_deep)
+    with pytest.raises(UserError, match=r"metrics\.jsonl: a row is nested too deeply"):
+        run.forget_after(1)
+    assert run.metrics.read_bytes() == content
+
+
 @pytest.mark.parametrize("layers", [3, {"a": 3}, {"a": {"dtype": "float16"}}, [1]])
 def test_recordings_that_nobody_made_are_named(tmp_path, layers):
     model = keras.Sequential([keras.layers.Dense(1)])
