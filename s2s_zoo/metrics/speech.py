@@ -43,8 +43,10 @@ def speech_measures(sentences: Sequence[Spoken]) -> dict[str, Pooled]:
     - `stop_accuracy`: sentences that ended by themselves, and neither before half of
       the recording nor after one and a half of it;
     - `attention_diagonality`: as `diagonality`, a mean over sentences;
-    - `attention_coverage`: as `coverage`, likewise.
+    - `attention_coverage`: as `coverage`, likewise;
+    - `attention_skips`, `attention_repeats`: as `wanderings`, likewise.
     """
+    skips, repeats = zip(*(wanderings(one.alignment) for one in sentences), strict=True)
     distances = [distortion(one.recorded, one.found) for one in sentences]
     sizes = [(len(one.recorded), len(one.found)) for one in sentences]
     return {
@@ -61,6 +63,8 @@ def speech_measures(sentences: Sequence[Spoken]) -> dict[str, Pooled]:
             diagonality(one.alignment) for one in sentences
         ),
         "attention_coverage": Pooled.mean(coverage(one.alignment) for one in sentences),
+        "attention_skips": Pooled.mean(skips),
+        "attention_repeats": Pooled.mean(repeats),
     }
 
 

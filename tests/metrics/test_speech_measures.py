@@ -95,6 +95,8 @@ def test_measures_pool_sentences():
     assert found["duration_error"].value == pytest.approx((0 + 10 + 1) / 30)
     assert found["attention_diagonality"].value == pytest.approx(2 / 3, abs=1e-6)
     assert found["attention_coverage"].value == pytest.approx((1 + 0.2 + 1) / 3)
+    assert found["attention_skips"].value == pytest.approx(1 / 3)
+    assert found["attention_repeats"].value == 0
     pooled = [distortion(one.recorded, one.found) for one in sentences]
     total, frames = np.sum(pooled, axis=0)
     assert found["mel_cepstral_distortion"].value == pytest.approx(total / frames)
@@ -115,6 +117,13 @@ def test_measures_pool_sentences():
 )
 def test_skips_and_repeats_are_counted(places, expected):
     assert wanderings(walk(places, 10)) == expected
+
+
+def test_going_back_is_measured():
+    frames = np.zeros((10, 20))
+    back, ahead = walk([0, 3, 6, 2, 2, 3, 6, 9, 5, 9], 10), walk(range(10), 10)
+    sentences = [Spoken(frames, frames, True, way) for way in (back, ahead)]
+    assert speech_measures(sentences)["attention_repeats"].value == 1
 
 
 def test_a_breakdown_names_the_sentences():
