@@ -431,20 +431,25 @@ class Task(abc.ABC):
         del evaluation, path
         return False
 
-    def warnings(
-        self, examples: Sequence[Any], evaluation: Evaluation, share: float
-    ) -> dict[str, str]:
-        """What a validation in a training warns of, by kind; here nothing.
+    def concern(self, examples: Sequence[Any]) -> str:
+        """What makes it hard to learn from `examples`, in words; here nothing.
 
-        Of each kind the first warning is told.
+        It is told before the first step.
+        """
+        del examples
+        return ""
+
+    def warning(self, evaluation: Evaluation, share: float) -> str:
+        """What a validation in a training warns of, in words; here nothing.
+
+        The first warning is told.
 
         Args:
-            examples: that were held out.
-            evaluation: of them.
+            evaluation: of the held-out examples.
             share: of the training that is behind.
         """
-        del examples, evaluation, share
-        return {}
+        del evaluation, share
+        return ""
 
     def illustrate(self, example: Any, outcome: Outcome, path: Path) -> None:
         """Leave what can be seen or heard of a validation in a training; here nothing.

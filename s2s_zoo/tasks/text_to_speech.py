@@ -306,15 +306,13 @@ class TextToSpeech(Task):
             for outcome in outcomes
         ]
 
-    def warnings(
-        self, examples: Sequence[Utterance], evaluation: Evaluation, share: float
-    ) -> dict[str, str]:
-        """Recordings that are hard to learn from, and attention that does not form."""
-        verdicts = {
-            "data": data_verdict([*self.recordings(examples).concerns()]),
-            "attention": attention_verdict(evaluation.metrics, share),
-        }
-        return {kind: text for kind, text in verdicts.items() if text}
+    def concern(self, examples: Sequence[Utterance]) -> str:
+        """Why attention may not form, as far as the first recordings tell."""
+        return data_verdict([*self.recordings(examples).concerns()])
+
+    def warning(self, evaluation: Evaluation, share: float) -> str:
+        """That attention does not form."""
+        return attention_verdict(evaluation.metrics, share)
 
     def recordings(self, examples: Sequence[Utterance]) -> Recordings:
         """What is known of the first recordings, as far as they can be read."""

@@ -43,7 +43,7 @@ def prepare(
         request: what the run was asked for.
         run: where it goes.
         start: a preset directory whose task, and later weights, it starts from.
-        reporter: hears what is left out.
+        reporter: hears what is left out, and what of the rest concerns the task.
     """
     data = request["data"] or preset.task.demo_corpus
     source = open_data(preset.task, data, request["audio_root"])
@@ -57,6 +57,8 @@ def prepare(
         split: _select(model, found, f"{data}, {split}", reporter)
         for split, found in examples.items()
     }
+    if concern := task.concern(selections["train"].usable):
+        reporter.note(concern)
     loop = _loop(preset, model, run, selections, reporter)
     return loop, _outline(loop, selections["train"].usable)
 

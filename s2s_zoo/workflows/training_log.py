@@ -1,6 +1,6 @@
 """What a training tells and leaves beside its states: metrics, curves, pictures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ class TrainingLog:
         unwritten: what the disk refused.
         losses: of the steps run.
         unreadable: names of examples said to be so.
-        warned: kinds of warnings that were told.
+        warned: whether the task's warning was told.
     """
 
     run: RunDirectory
@@ -39,7 +39,7 @@ class TrainingLog:
     unwritten: Unwritten = field(init=False)
     losses: list[float] = field(default_factory=list, init=False)
     unreadable: set[str] = field(default_factory=set, init=False)
-    warned: set[str] = field(default_factory=set, init=False)
+    warned: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.unwritten = Unwritten(self.reporter)
@@ -90,18 +90,17 @@ class TrainingLog:
         for name, metric in found.metrics.items():
             self._events.add_scalar(f"validation/{name}", metric, step)
 
-    def warn(self, examples: Sequence[Any], found: Evaluation, share: float) -> None:
-        """Tell what the task warns of, the first of each kind.
+    def warn(self, found: Evaluation, share: float) -> None:
+        """Tell what the task warns of, once.
 
         Args:
-            examples: that were held out.
-            found: the evaluation of them.
+            found: a validation.
             share: of the training that is behind.
         """
-        for kind, text in self.task.warnings(examples, found, share).items():
-            if kind not in self.warned:
-                self.warned.add(kind)
-                self.reporter.note(text)
+        text = self.task.warning(found, share)
+        if text and not self.warned:
+            self.warned = True
+            self.reporter.note(text)
 
     def illustrate(self, step: int, example: Any, outcome: Outcome) -> None:
         """Let the task show what became of a held-out example."""

@@ -160,7 +160,7 @@ class TrainingLoop:
         self.update.heed(self.last)
         self._tell_validation(best)
         share = self.state.step / max(self.steps, 1)
-        self.log.warn(self.validation, self.last, share)
+        self.log.warn(self.last, share)
         self.log.illustrate(self.state.step, self.validation[0], self.last.outputs[0])
 
     def _tell_validation(self, best: bool) -> None:

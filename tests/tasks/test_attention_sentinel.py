@@ -1,6 +1,7 @@
 """Sabotaged corpora are told from the clean one before anything is learned."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,23 @@ import pytest
 from s2s_zoo.data.audio import read_audio, write_wav
 from s2s_zoo.data.corpora import demo_voice
 from s2s_zoo.data.corpora.demo_voice import DemoVoice
+from s2s_zoo.data.manifests import write_manifest
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.attention_sentinel import attention_verdict, data_verdict
+from s2s_zoo.workflows.reporting import Reporter
+from s2s_zoo.workflows.train import train
 
 TASK = PRESETS.get("tacotron2_small").task
 COUNT = 24
+MISFIT = "texts may belong to other files"
+TINY = {
+    "features.width": 8,
+    "encoder.units": 8,
+    "encoder.layers": 1,
+    "decoder.units": 8,
+    "decoder.prenet_units": 8,
+    "decoder.mel_layers": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +59,14 @@ def test_the_clean_one_is_not_flagged(clean):
     assert concerns(clean) == ""
 
 
-def test_shuffled_texts_are(clean):
+def with_texts_of_others(examples):
     order = np.random.default_rng(0).permutation(COUNT)
-    texts = [clean[i].transcript for i in order]
-    shuffled = [replace(u, transcript=t) for u, t in zip(clean, texts, strict=True)]
-    assert "texts may belong to other files" in concerns(shuffled)
+    texts = [examples[i].transcript for i in order]
+    return [replace(u, transcript=t) for u, t in zip(examples, texts, strict=True)]
+
+
+def test_shuffled_texts_are(clean):
+    assert MISFIT in concerns(with_texts_of_others(clean))
 
 
 def test_silence_before_the_speech_is_unless_it_is_cut(clean, tmp_path):
@@ -73,3 +89,30 @@ def test_attention_is_judged_when_it_should_have_formed():
     assert attention_verdict(stuck, 0.1) == ""
     text = attention_verdict(stuck, 0.3)
     assert "not formed after 30% of the training (diagonality 0.20" in text
+
+
+class Started(Exception):
+    """The training was about to start."""
+
+
+class Listener(Reporter):
+    """Keeps what is noted before a training starts, and ends it there."""
+
+    def __init__(self):
+        self.notes = []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def started(self, outline):
+        raise Started
+
+
+def test_a_training_tells_before_its_first_step(clean, tmp_path):
+    manifest = Path(clean[0].source).parents[1] / "shuffled.csv"
+    write_manifest(manifest, with_texts_of_others(clean))
+    listener = Listener()
+    asked = {"preset": "centaur_small", "data": str(manifest), "settings": TINY}
+    with pytest.raises(Started):
+        train(**asked, run_dir=tmp_path / "run", reporter=listener)
+    assert [MISFIT in note for note in listener.notes] == [True]
