@@ -107,12 +107,16 @@ class Recipe:
         return not self.schedule.keywords.get("decay_steps", 1)
 
     def rates(self, updates: int) -> Any:
-        """The learning rate as a function of the updates of a training of so many."""
-        if not self.follows_length:
-            return self.schedule()
+        """The learning rate as a function of the updates of a training of so many.
+
+        Raises:
+            UserError: the schedule refuses a number.
+        """
         settings = self.schedule.keywords
         held = max(settings.get("begin", 0), settings.get("warmup", 0))
-        return self.schedule(decay_steps=max(1, updates - held))
+        length = {"decay_steps": max(1, updates - held)} if self.follows_length else {}
+        with refusing("recipe.schedule"):
+            return self.schedule(**length)
 
     def _check_numbers(self) -> None:
         positive = ["epochs", "batch", "devices", "accumulate"]
@@ -261,8 +265,9 @@ class Preset(Generic[TaskT]):
             UserError: the optimizer or the schedule refuses a number.
         """
         recipe = self.recipe
-        with refusing("recipe.optimizer, recipe.schedule"):
-            optimizer = recipe.optimizer(learning_rate=recipe.rates(updates))
+        rates = recipe.rates(updates)
+        with refusing("recipe.optimizer"):
+            optimizer = recipe.optimizer(learning_rate=rates)
         optimizer = own_rates(optimizer, model)
         if recipe.accumulate > 1:
             optimizer = GradientAccumulation(optimizer, recipe.accumulate)

@@ -272,6 +272,16 @@ def test_precision_by_part():
     assert model.decoder.dtype_policy.name == "float32"
 
 
+@pytest.mark.parametrize("decay_steps", [0, 3])
+def test_what_a_schedule_refuses_is_one_error(decay_steps):
+    schedule = partial(
+        PolynomialDecay, initial_learning_rate=1.0, decay_steps=decay_steps, begin=-1
+    )
+    recipe = Recipe(optimizer=partial(dict), schedule=schedule, batch=1.0, epochs=1)
+    with pytest.raises(UserError, match=r"recipe.schedule: begin .*Received: -1"):
+        recipe.rates(5)
+
+
 def test_a_recipe_is_checked_when_made():
     schedule = partial(PolynomialDecay, initial_learning_rate=-1.0, decay_steps=3)
     with pytest.raises(UserError, match="initial_learning_rate is above 0"):
