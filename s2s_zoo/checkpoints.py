@@ -25,6 +25,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError, writing
+from s2s_zoo.json_text import parse_json
 from s2s_zoo.npz import parse_archive
 from s2s_zoo.parts import accepts
 
@@ -232,7 +233,7 @@ def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) ->
 
 def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray[Any]]]:
     try:
-        described = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        described = parse_json((path / "state.json").read_text(encoding="utf-8"))
         content = (path / "variables.npz").read_bytes()
         expected = described.pop("sha256")
         if _digest(content, described) != expected:

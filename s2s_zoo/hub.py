@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from s2s_zoo.errors import UserError
+from s2s_zoo.json_text import parse_json
 
 PREFIX = "keras_hub>"
 TOKENIZER = "keras_hub_tokenizer."
@@ -115,7 +116,7 @@ def tokenizer_from_assets(assets: Mapping[str, bytes]) -> Any:
     """
     tokenizers = keras_hub().tokenizers
     try:
-        described = json.loads(assets[_CONFIG])
+        described = parse_json(assets[_CONFIG])
         tokenizer = make(tokenizers.Tokenizer, described, dtype="int32")
         with tempfile.TemporaryDirectory() as directory:
             for name in tokenizer.file_assets:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from s2s_zoo.data.cache import cache_directory
 from s2s_zoo.errors import writing
+from s2s_zoo.json_text import parse_json
 
 _MANIFEST = "manifest.json"
 _BLOCK = 4 << 20
@@ -104,7 +105,7 @@ def _write_manifest(folder: Path, key: str) -> None:
 
 def _is_sound(folder: Path, key: str) -> bool:
     try:
-        listed = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        listed = parse_json((folder / _MANIFEST).read_text(encoding="utf-8"))
         files = listed["files"].items()
         return listed["key"] == key and all(
             (folder / name).stat().st_size == found["bytes"]

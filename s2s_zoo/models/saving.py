@@ -19,6 +19,7 @@ import h5py
 import keras
 
 from s2s_zoo.errors import UserError, named_path
+from s2s_zoo.json_text import parse_json
 from s2s_zoo.layers.carry import Carry
 from s2s_zoo.models.assets import read_assets, write_assets
 from s2s_zoo.parts import describe, make, make_of, refusing
@@ -287,8 +288,8 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > JSON_LIMIT:
             raise ValueError(f"larger than {JSON_LIMIT} bytes")
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        value = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: {error}") from error
     if not isinstance(value, dict):
         raise UserError(f"{path} holds a JSON object. Received: {type(value).__name__}")

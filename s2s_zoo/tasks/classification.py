@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from s2s_zoo.data.check_labelled import IMBALANCE
 from s2s_zoo.data.labelled import Labelled
 from s2s_zoo.errors import UserError, check_range
+from s2s_zoo.json_text import parse_json
 from s2s_zoo.layers.base import MAX_SIZE
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.label_cross_entropy import LabelCrossEntropy
@@ -201,12 +202,12 @@ class Classification(Task):
 def _read_labels(content: bytes) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Labels and their counts, as `assets` writes them."""
     try:
-        stored = json.loads(content)
+        stored = parse_json(content)
         labels, counts = tuple(stored["labels"]), tuple(stored["counts"])
         texts = all(isinstance(label, str) for label in labels)
         numbers = all(type(count) is int and count > 0 for count in counts)
         unique = len(set(labels)) == len(labels) == len(counts) > 1
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"{ASSET}: want labels and counts: {error!r}") from error
     if not (texts and numbers and unique):
         raise UserError(

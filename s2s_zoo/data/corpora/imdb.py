@@ -1,6 +1,5 @@
 """IMDB: 50,000 whole film reviews (Maas et al., 2011, "Learning Word Vectors ...")."""
 
-import json
 import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from s2s_zoo.data.corpora.base import Corpus
 from s2s_zoo.data.labelled import Labelled
 from s2s_zoo.data.utf8 import read_utf8
 from s2s_zoo.errors import UserError
+from s2s_zoo.json_text import parse_json
 
 URL = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
 LABELS = {"neg": "negative", "pos": "positive"}
@@ -83,7 +83,7 @@ def _lines(path: Path) -> Iterator[Labelled]:
 
 def _labelled(path: Path, number: int, line: str) -> Labelled:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
         label, text = LABELS | NUMBERS, str(row["text"])
         found = label.get(str(row["label"]), str(row["label"]))
     except (ValueError, KeyError, TypeError) as error:
