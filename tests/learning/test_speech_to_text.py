@@ -52,6 +52,7 @@ FAMILIES = {
         "recipe.schedule.warmup": 20,
     },
 }
+CONVOLUTIONAL = ("wave2letter_plus", "jasper_10x5", "quartznet_5x3")
 RECIPE = {
     "task.buckets": 1,
     "task.augmentation.speed": 0.0,
@@ -68,7 +69,10 @@ RECIPE = {
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "precision"),
-    [*((preset, "float32") for preset in FAMILIES), ("quartznet_5x3", "mixed_float16")],
+    [
+        *((preset, "float32") for preset in FAMILIES),
+        *((preset, "mixed_float16") for preset in CONVOLUTIONAL),
+    ],
 )
 def test_learns_tones_it_has_not_heard(preset, precision, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", train=160, validation=40)
