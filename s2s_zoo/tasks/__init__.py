@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from s2s_zoo.tasks.audio_classification import AudioClassification
     from s2s_zoo.tasks.base import Task
     from s2s_zoo.tasks.classification import Classification
+    from s2s_zoo.tasks.course import Course
     from s2s_zoo.tasks.evaluation import Evaluation, Outcome
     from s2s_zoo.tasks.image_classification import ImageClassification
     from s2s_zoo.tasks.language_modeling import LanguageModeling
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AudioClassification",
     "Classification",
+    "Course",
     "Evaluation",
     "ImageClassification",
     "LanguageModeling",
@@ -45,6 +47,7 @@ __getattr__, __dir__ = lazily(
         ".audio_classification": ("AudioClassification",),
         ".base": ("Task",),
         ".classification": ("Classification",),
+        ".course": ("Course",),
         ".evaluation": ("Evaluation", "Outcome"),
         ".image_classification": ("ImageClassification",),
         ".language_modeling": ("LanguageModeling",),

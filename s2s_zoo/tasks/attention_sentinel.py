@@ -6,8 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_zoo.tasks.course import STALLED, Course
+
 EARLY = 0.25
 """Share of a training after which attention has formed if it ever does."""
+FALLING = 1 / 3
+"""Share of a training in which a loss falls at a good learning rate."""
 STRAIGHT, MET = 0.7, 0.6
 """Diagonality and coverage of attention that has formed."""
 FIT = 0.6
@@ -66,6 +70,20 @@ PROBLEMS = {
     "silent_ends": "begin or end in silence: task.trim_db=60 cuts it",
     "clipped": "are clipped",
 }
+
+
+def rate_verdict(course: Course) -> str:
+    """Whether the learning rate keeps the loss from falling, in words; else nothing."""
+    if course.share > FALLING or not course.stalled:
+        return ""
+    half = len(course.losses) // 2
+    before, since = course.mean(half // 2, half), course.mean(-(half // 2))
+    moved = not STALLED < since / course.losses[0] < 1 / STALLED
+    advice = "large; try a tenth of it" if moved else "small; try ten times it"
+    return (
+        f"The loss does not fall (mean {before:.3g}, then {since:.3g}): the learning "
+        f"rate of {course.learning_rate:.2g} seems too {advice}"
+    )
 
 
 def attention_verdict(metrics: Mapping[str, float], share: float) -> str:

@@ -19,6 +19,7 @@ from s2s_zoo.metrics.significance import Difference, paired_tests
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import describe_arguments
 from s2s_zoo.search.base import Search
+from s2s_zoo.tasks.course import Course
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.runner import Progress, Runner, unheard
 from s2s_zoo.tasks.serving import Serving
@@ -439,16 +440,16 @@ class Task(abc.ABC):
         del examples
         return ""
 
-    def warning(self, evaluation: Evaluation, share: float) -> str:
+    def warning(self, evaluation: Evaluation, course: Course) -> str:
         """What a validation in a training warns of, in words; here nothing.
 
         The first warning is told.
 
         Args:
             evaluation: of the held-out examples.
-            share: of the training that is behind.
+            course: of the training so far.
         """
-        del evaluation, share
+        del evaluation, course
         return ""
 
     def illustrate(self, example: Any, outcome: Outcome, path: Path) -> None:

@@ -39,8 +39,10 @@ from s2s_zoo.tasks.attention_sentinel import (
     Recordings,
     attention_verdict,
     data_verdict,
+    rate_verdict,
 )
 from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
+from s2s_zoo.tasks.course import Course
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.speaker import Recorded, Speaker, Speech, draw_speech
 from s2s_zoo.tasks.vocoding import Vocoding
@@ -310,9 +312,10 @@ class TextToSpeech(Task):
         """Why attention may not form, as far as the first recordings tell."""
         return data_verdict([*self.recordings(examples).concerns()])
 
-    def warning(self, evaluation: Evaluation, share: float) -> str:
-        """That attention does not form."""
-        return attention_verdict(evaluation.metrics, share)
+    def warning(self, evaluation: Evaluation, course: Course) -> str:
+        """That the learning rate is too large, or that attention does not form."""
+        rate = rate_verdict(course)
+        return rate or attention_verdict(evaluation.metrics, course.share)
 
     def recordings(self, examples: Sequence[Utterance]) -> Recordings:
         """What is known of the first recordings, as far as they can be read."""

@@ -9,6 +9,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import refusing
 from s2s_zoo.plots import plot_training
 from s2s_zoo.tasks.base import Task
+from s2s_zoo.tasks.course import Course
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.workflows.events import Events
 from s2s_zoo.workflows.reporting import Reporter, StepReport
@@ -29,6 +30,8 @@ class TrainingLog:
         reporter: hears what happens.
         unwritten: what the disk refused.
         losses: of the steps run.
+        course: logged losses, those before an interruption too.
+        rate: of the newest step.
         unreadable: names of examples said to be so.
         warned: whether the task's warning was told.
     """
@@ -38,6 +41,8 @@ class TrainingLog:
     reporter: Reporter
     unwritten: Unwritten = field(init=False)
     losses: list[float] = field(default_factory=list, init=False)
+    course: list[float] = field(default_factory=list, init=False)
+    rate: float = field(default=0.0, init=False)
     unreadable: set[str] = field(default_factory=set, init=False)
     warned: bool = field(default=False, init=False)
 
@@ -45,7 +50,9 @@ class TrainingLog:
         self.unwritten = Unwritten(self.reporter)
 
     def open(self) -> None:
-        """Begin a file of events."""
+        """Begin a file of events; take up the course of an interrupted training."""
+        rows = self.run.read_metrics()
+        self.course = [row["loss"] for row in rows if "loss" in row]
         self._events = Events(self.run.tensorboard, self.unwritten)
 
     def close(self) -> None:
@@ -66,15 +73,17 @@ class TrainingLog:
             known: what is logged besides, by name; None is left out.
         """
         self.losses.append(report.loss)
+        self.rate = report.learning_rate
         self.reporter.stepped(report)
         if report.step % LOG_EVERY:
             return
         recent = self.losses[-LOG_EVERY:]
+        self.course.append(sum(recent) / len(recent))
         speed = self.task.unit.speed
         row = {
             "step": report.step,
             "epoch": report.epoch,
-            "loss": sum(recent) / len(recent),
+            "loss": self.course[-1],
             "learning_rate": report.learning_rate,
             speed: round(report.units / report.seconds, 2),
         }
@@ -97,8 +106,9 @@ class TrainingLog:
             found: a validation.
             share: of the training that is behind.
         """
-        text = self.task.warning(found, share)
-        if text and not self.warned:
+        if self.warned:
+            return
+        if text := self.task.warning(found, Course(share, self.rate, self.course)):
             self.warned = True
             self.reporter.note(text)
 

@@ -11,7 +11,12 @@ from s2s_zoo.data.corpora import demo_voice
 from s2s_zoo.data.corpora.demo_voice import DemoVoice
 from s2s_zoo.data.manifests import write_manifest
 from s2s_zoo.registry import PRESETS
-from s2s_zoo.tasks.attention_sentinel import attention_verdict, data_verdict
+from s2s_zoo.tasks.attention_sentinel import (
+    attention_verdict,
+    data_verdict,
+    rate_verdict,
+)
+from s2s_zoo.tasks.course import Course
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
 
@@ -89,6 +94,41 @@ def test_attention_is_judged_when_it_should_have_formed():
     assert attention_verdict(stuck, 0.1) == ""
     text = attention_verdict(stuck, 0.3)
     assert "not formed after 30% of the training (diagonality 0.20" in text
+
+
+def descent(rate, steps=40):
+    """Losses |x| of sign descent from 1: down to the rate, between its sides then."""
+    place, losses = 1.0, []
+    for _ in range(steps):
+        losses.append(abs(place))
+        place -= rate * np.sign(place)
+    return losses
+
+
+@pytest.mark.parametrize("rate", [0.005, 0.02])
+def test_a_rate_at_which_the_loss_falls_is_not_flagged(rate):
+    assert rate_verdict(Course(0.2, rate, descent(rate))) == ""
+
+
+@pytest.mark.parametrize("rate", [0.4, 1.9])
+def test_one_at_which_it_does_not_is(rate):
+    text = rate_verdict(Course(0.2, rate, descent(rate)))
+    assert f"the learning rate of {rate} seems too large" in text
+
+
+def test_one_that_moves_nothing_is_too_small():
+    assert "seems too small" in rate_verdict(Course(0.2, 5e-4, descent(5e-4)))
+
+
+def test_a_loss_that_is_no_number_has_not_fallen():
+    losses = [*descent(0.02, 39), float("nan")]
+    assert "nan" in rate_verdict(Course(0.2, 0.02, losses))
+
+
+def test_a_rate_is_not_judged_by_a_handful_of_steps_nor_late():
+    losses = descent(1.9)
+    assert rate_verdict(Course(0.2, 1.9, losses[:11])) == ""
+    assert rate_verdict(Course(0.5, 1.9, losses)) == ""
 
 
 class Started(Exception):
