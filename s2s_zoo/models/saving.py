@@ -32,6 +32,8 @@ FORMAT = 1
 WEIGHTS = "model.weights.h5"
 ASSETS = "assets"
 TASK = "task.json"
+BEST = "preset"
+"""The directory of the best model in a run."""
 JSON_LIMIT = 1 << 20
 SLACK = 10_000
 HDF5_BASE, HDF5_OF_WEIGHT = 16 << 10, 4 << 10
@@ -79,6 +81,17 @@ def read_task(directory: Path) -> Any:
     return task.with_assets(read_assets(directory / ASSETS))
 
 
+def preset_directory(path: str | Path) -> Path:
+    """The best model of a run, or `path` itself where it is no run with a model.
+
+    Raises:
+        UserError: nothing can be called so.
+    """
+    directory = named_path(path)
+    best = directory / BEST
+    return best if best.is_dir() else directory
+
+
 def load_preset(
     kind: type[ModelT],
     directory: Path,
@@ -86,7 +99,7 @@ def load_preset(
     **overrides: dict[str, Any],
 ) -> ModelT:
     """The model `save_preset` wrote; see `Seq2Seq.from_preset`."""
-    directory = named_path(directory)
+    directory = preset_directory(directory)
     if not (directory / "config.json").is_file():
         raise UserError(
             f"{directory} is no directory with a config.json. "

@@ -282,11 +282,11 @@ class Seq2Seq(keras.Model):
         load_weights: bool | None = None,
         **overrides: dict[str, Any],
     ) -> Self:
-        """A model by the name of a preset or from a preset directory.
+        """A model by the name of a preset, from a preset directory or from a run.
 
         Args:
             preset: a registered name (hyphens and underscores are the same) or a
-                directory written by `save_to_preset`.
+                directory written by `save_to_preset`; of a run its best model.
             load_weights: None loads weights where there are some, True requires
                 them, False never loads them.
             overrides: settings of one part each, `encoder={"rnn_units": 256}`.

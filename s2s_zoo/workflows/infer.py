@@ -9,7 +9,7 @@ from s2s_zoo.errors import UserError, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import Task, task_of
 from s2s_zoo.tasks.runner import Progress, unheard
-from s2s_zoo.workflows.run_directory import find_run, preset_directory
+from s2s_zoo.workflows.run_directory import find_run
 
 GRIFFIN_LIM = "griffin-lim"
 
@@ -79,7 +79,7 @@ def _vocoder(task: Task, named: str | Path, compiled: bool) -> Callable[[Any], A
     """What makes waveforms of the outputs of a task; an error says which it was."""
     if str(named) == GRIFFIN_LIM:
         return task.vocoded_by(None)
-    model = Seq2Seq.from_preset(preset_directory(named), load_weights=True)
+    model = Seq2Seq.from_preset(named, load_weights=True)
     if compiled:
         model.compile_search()
     try:

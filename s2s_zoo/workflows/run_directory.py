@@ -17,7 +17,7 @@ from typing import Any
 
 from s2s_zoo.checkpoints import LOCK, run_lock
 from s2s_zoo.errors import UserError, named_path, writing
-from s2s_zoo.models.saving import FORMAT, check_format, read_json
+from s2s_zoo.models.saving import BEST, FORMAT, check_format, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import check_type
 
@@ -56,7 +56,7 @@ class RunDirectory:
     @property
     def preset(self) -> Path:
         """The best model, as `Seq2Seq.from_preset` reads it."""
-        return self.path / "preset"
+        return self.path / BEST
 
     @property
     def assets(self) -> Path:
@@ -271,13 +271,3 @@ def find_run(path: str | Path | None, runs: Path = RUNS) -> RunDirectory:
             "run directory"
         )
     return RunDirectory(max(found, key=lambda p: (p / "run.json").stat().st_mtime))
-
-
-def preset_directory(path: str | Path) -> Path:
-    """The best model of a run, or `path` itself where it is no run with a model.
-
-    Raises:
-        UserError: nothing can be called so.
-    """
-    run = RunDirectory(named_path(path))
-    return run.preset if run.preset.is_dir() else run.path

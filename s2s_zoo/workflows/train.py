@@ -9,6 +9,7 @@ from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import load_latest
 from s2s_zoo.errors import UserError, named_path, writing
 from s2s_zoo.models.assets import write_assets
+from s2s_zoo.models.saving import preset_directory
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.models.transfer import (
     Transfer,
@@ -24,7 +25,6 @@ from s2s_zoo.workflows.resume import limits, renewed
 from s2s_zoo.workflows.run_directory import (
     RunDirectory,
     new_run,
-    preset_directory,
 )
 from s2s_zoo.workflows.sources import AudioRoot
 from s2s_zoo.workflows.training_loop import TrainingLoop

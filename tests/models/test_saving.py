@@ -81,6 +81,13 @@ def fill(model):
             weight.assign(pattern(weight.shape))
 
 
+def test_a_run_gives_its_best_model(saved, tmp_path):
+    (tmp_path / "run").mkdir()
+    shutil.copytree(saved, tmp_path / "run" / "preset")
+    again = Seq2Seq.from_preset(tmp_path / "run")
+    assert again.count_params() == Seq2Seq.from_preset(saved).count_params()
+
+
 @pytest.mark.parametrize("number", range(1, FORMAT + 1))
 def test_every_format_that_was_released_is_loaded(number):
     """The directories beside this file were written by `fill` and `save_to_preset`."""
