@@ -11,6 +11,7 @@ from functools import partial
 import keras
 
 from s2s_zoo.catalog import Preset, Recipe, register_preset
+from s2s_zoo.decoders.bayesian_classifier import BayesianClassifierDecoder
 from s2s_zoo.decoders.classifier import ClassifierDecoder
 from s2s_zoo.encoders.language_model import LanguageModelEncoder
 from s2s_zoo.encoders.text_cnn import TextCNNEncoder
@@ -93,6 +94,30 @@ sentiment_cnn = register_preset(
             ),
             batch=1600.0,
             epochs=10,
+        ),
+    )
+)
+
+sentiment_cnn_bayes = register_preset(
+    replace(
+        sentiment_cnn,
+        name="sentiment_cnn_bayes",
+        summary="sentiment_cnn over pieces of words, joined by naive Bayes of pairs",
+        paper="https://arxiv.org/abs/1412.5335",
+        expect="SST-2",
+        parameters=1_690_502,
+        task=replace(
+            sentiment_cnn.task,
+            tokenizer="unigram",
+            vocabulary=8192,
+            subword_dropout=0.5,
+        ),
+        encoder=partial(sentiment_cnn.encoder, dropout=0.5),
+        decoder=partial(BayesianClassifierDecoder, pooling="max", dropout=0.5),
+        recipe=replace(
+            sentiment_cnn.recipe,
+            optimizer=partial(keras.optimizers.AdamW, weight_decay=0.1),
+            epochs=14,
         ),
     )
 )

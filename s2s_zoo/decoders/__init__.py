@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from s2s_zoo.decoders.adaptive_softmax import AdaptiveSoftmax
     from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
     from s2s_zoo.decoders.base import Decoder, TokenDecoder, shifted_right
+    from s2s_zoo.decoders.bayesian_classifier import BayesianClassifierDecoder
     from s2s_zoo.decoders.centaur import CentaurDecoder
     from s2s_zoo.decoders.classifier import ClassifierDecoder
     from s2s_zoo.decoders.convs2s import ConvS2SDecoder
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AdaptiveSoftmax",
     "AttentionRNNDecoder",
+    "BayesianClassifierDecoder",
     "CTCDecoder",
     "CentaurDecoder",
     "ClassifierDecoder",
@@ -44,6 +46,7 @@ __getattr__, __dir__ = lazily(
         ".attention_rnn": ("AttentionRNNDecoder",),
         ".base": ("Decoder", "TokenDecoder", "shifted_right"),
         ".centaur": ("CentaurDecoder",),
+        ".bayesian_classifier": ("BayesianClassifierDecoder",),
         ".classifier": ("ClassifierDecoder",),
         ".convs2s": ("ConvS2SDecoder",),
         ".ctc": ("CTCDecoder",),

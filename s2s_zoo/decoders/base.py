@@ -1,15 +1,21 @@
 """The contract of decoders."""
 
 import abc
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from keras import ops
+from numpy.typing import NDArray
 
 from s2s_zoo.features.base import Features
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
 from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
 from s2s_zoo.vocabulary import START
+
+Arrays = Mapping[str, NDArray[Any]]
+Batched = tuple[Arrays, Arrays]
+"""A batch of inputs and target."""
 
 
 class Decoder(ZooLayer, abc.ABC):
@@ -55,6 +61,13 @@ class Decoder(ZooLayer, abc.ABC):
 
     def follow(self, features: Features, encoder: Any) -> None:
         """The parts before it, for one that reads on through them; before `build`."""
+
+    def adapt(self, examples: Iterable[Batched]) -> None:
+        """Learn from the training data what steps do not; before the first of them.
+
+        Args:
+            examples: all of them in batches, undistorted; read as they are asked for.
+        """
 
     def share(self, embedding: TokenEmbedding) -> None:
         """Use the table of the source; before `build`."""

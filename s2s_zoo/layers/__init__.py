@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from s2s_zoo.layers.location_attention import LocationSensitiveAttention
     from s2s_zoo.layers.location_recurrence import LocationRecurrence
     from s2s_zoo.layers.masking import apply_mask, mask_lengths, sequence_mask
+    from s2s_zoo.layers.naive_bayes import NaiveBayes
     from s2s_zoo.layers.normalization import (
         LayerNormalization,
         MaskedBatchNormalization,
@@ -56,6 +57,7 @@ __all__ = [
     "LocationSensitiveAttention",
     "MaskedBatchNormalization",
     "MaskedInstanceNormalization",
+    "NaiveBayes",
     "NormalizedConvolution",
     "NormalizedRecurrence",
     "Postnet",
@@ -100,6 +102,7 @@ __getattr__, __dir__ = lazily(
         ".location_attention": ("LocationSensitiveAttention",),
         ".location_recurrence": ("LocationRecurrence",),
         ".masking": ("apply_mask", "mask_lengths", "sequence_mask"),
+        ".naive_bayes": ("NaiveBayes",),
         ".normalization": ("LayerNormalization", "MaskedBatchNormalization"),
         ".normalized_convolution": ("NormalizedConvolution",),
         ".normalized_recurrence": ("NormalizedRecurrence",),

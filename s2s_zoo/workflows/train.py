@@ -123,6 +123,8 @@ def _prepared(
     if start is not None and not outline.resumed_at:
         partly = request["init_partly"]
         loop.transfer = _start_from(start, loop.model, partly, reporter).described()
+    if not outline.resumed_at:
+        loop.adapt()
     if before is None or request != run.read_request():
         _keep(run, loop.preset, request)
     return loop, outline

@@ -70,6 +70,11 @@ class TrainingLoop:
             self.model, self.preset, self.batches, self.run.checkpoints
         )
 
+    def adapt(self) -> None:
+        """Let the decoder see the training data before the first step."""
+        every = self.plan.epoch(0)
+        self.model.decoder.adapt(self.batches.load(batch) for batch in every)
+
     def run_to_end(self) -> TrainingResult:
         """Train until the last step, early stopping or a signal."""
         self.log.open()
