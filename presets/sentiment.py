@@ -2,7 +2,8 @@
 
 sentiment_imdb and sentiment_sst are those of OpenSeq2Seq (imdb-from-scratch, sst-wkt2),
 and start from a language model of WikiText-2 with --init-from RUN. sentiment_cnn is the
-CNN-rand of Kim, 2014, https://arxiv.org/abs/1408.5882, with AdamW.
+CNN-rand of Kim, 2014, https://arxiv.org/abs/1408.5882, with AdamW; in
+sentiment_cnn_bayes naive Bayes has a part in what it says.
 """
 
 from dataclasses import replace
@@ -104,8 +105,8 @@ sentiment_cnn_bayes = register_preset(
         name="sentiment_cnn_bayes",
         summary="sentiment_cnn over pieces of words, joined by naive Bayes of pairs",
         paper="https://arxiv.org/abs/1412.5335",
-        expect="SST-2",
-        parameters=1_690_502,
+        expect="SST-2: 83.4 % (sentiment_cnn: 81.3 %) in 3 minutes of a core",
+        parameters=1_203_078,
         task=replace(
             sentiment_cnn.task,
             tokenizer="unigram",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Unpack
 
+import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ MAX_BUCKETS = 2**18
 """Beyond it, the hash of a pair would leave 32 bits."""
 
 
+@keras.saving.register_keras_serializable("s2s_zoo")
 class NaiveBayes(ZooLayer):
     """Log-probabilities of classes given which tokens and pairs of tokens a text has.
 

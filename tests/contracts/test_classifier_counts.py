@@ -85,6 +85,7 @@ def small(classes):
         ("sentiment_sst", sentiment(12_000, 256, 896, 896, 256)),
         ("sentiment_small", sentiment(12_000, 256, 256, 256)),
         ("sentiment_cnn", text_cnn(12_000, 128, 100, 3, 4, 5)),
+        ("sentiment_cnn_bayes", text_cnn(8192, 128, 100, 3, 4, 5)),
         ("speech_commands_resnet50", resnet50(1, 12)),
         # 126 frames, halved and rounded up three times
         ("speech_commands_jasper", jasper(16, 12)),

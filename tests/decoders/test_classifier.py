@@ -5,18 +5,29 @@ import numpy as np
 import pytest
 from keras import ops
 
+from s2s_zoo.decoders.bayesian_classifier import BayesianClassifierDecoder
 from s2s_zoo.decoders.classifier import POOLINGS, ClassifierDecoder
+from s2s_zoo.features.mel import LogMel
 from s2s_zoo.search.labels import BestLabels
 from s2s_zoo.typing import EncoderOutput
 
 EXAMPLES = {
+    BayesianClassifierDecoder: {
+        "classes": 3,
+        "bayes": 0.5,
+        "buckets": 16,
+        "pooling": "last",
+        "dropout": 0.25,
+        "l2": 0.5,
+        "hidden": (4,),
+    },
     ClassifierDecoder: {
         "classes": 3,
         "pooling": "max",
         "dropout": 0.25,
         "l2": 0.5,
         "hidden": (4, 2),
-    }
+    },
 }
 LENGTHS = np.array([5, 2, 1, 0])
 FRAMES, WIDTH = 5, 6
@@ -86,6 +97,26 @@ def test_the_final_state_of_the_highest_layer_is_read_whole():
     np.testing.assert_allclose(ops.convert_to_numpy(logits), expected, atol=1e-5)
     with pytest.raises(ValueError, match="the final state of a recurrent encoder"):
         ClassifierDecoder(3, "state").build(EncoderOutput(x.shape, x.shape[:2]))
+
+
+def test_naive_bayes_joins_where_the_model_is_used():
+    keras.utils.set_random_seed(0)
+    decoder = BayesianClassifierDecoder(3, bayes=0.5, buckets=16)
+    found, x = memory()
+    decoder.build(EncoderOutput(x.shape, x.shape[:2]))
+    tokens, lengths = np.array([[3], [5], [5], [9]]), np.ones(4, "int32")
+    texts = {"source": tokens, "source_lengths": lengths}
+    decoder.adapt([(texts, {"target": np.array([[0], [1], [1], [2]])})])
+    alone = ops.convert_to_numpy(decoder(None, found, training=True, **texts)["logits"])
+    joined = ops.convert_to_numpy(decoder(None, found, **texts)["logits"])
+    votes = ops.convert_to_numpy(decoder.naive_bayes(tokens, lengths))
+    np.testing.assert_allclose(joined, alone + 0.5 * votes, rtol=1e-5)
+    assert np.argmax(votes, 1).tolist() == [0, 1, 1, 2]
+
+
+def test_naive_bayes_reads_tokens_only():
+    with pytest.raises(ValueError, match="naive Bayes reads tokens"):
+        BayesianClassifierDecoder(2, buckets=16).follow(LogMel(), None)
 
 
 def test_the_likeliest_labels_come_first():

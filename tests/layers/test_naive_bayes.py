@@ -11,6 +11,7 @@ from keras import ops
 
 from s2s_zoo.layers.naive_bayes import MAX_BUCKETS, NaiveBayes
 
+EXAMPLES = {NaiveBayes: {"classes": 3, "buckets": 16}}
 CLASSES = 3
 WORDS = 40
 
