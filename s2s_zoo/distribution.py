@@ -94,12 +94,19 @@ def image_order() -> Order:
     """
     if keras.backend.backend() == "torch":
         return "channels_first"
-    if keras.backend.backend() == "jax":
+    if keras.backend.backend() == "jax" or tensorflow_on_processor():
         return "channels_last"
+    return "channels_first"
+
+
+@functools.cache
+def tensorflow_on_processor() -> bool:
+    """Whether TensorFlow computes here, on the processor for want of a GPU."""
+    if keras.backend.backend() != "tensorflow":
+        return False
     import tensorflow as tf
 
-    has_gpu = bool(tf.config.list_logical_devices("GPU"))
-    return "channels_first" if has_gpu else "channels_last"
+    return not tf.config.list_logical_devices("GPU")
 
 
 def replicas(model: keras.Model) -> int:

@@ -20,6 +20,8 @@ GEOMETRIES = [
     ((4, 4), (2, 1), None),
     ((11, 7), (3, 2), 0.7),
     ((1, 1), (1, 1), None),
+    ((3, 21), (1, 2), None),
+    ((2, 30), (2, 3), 0.7),
 ]
 EXAMPLES = {
     SpectrogramConvolution: {
