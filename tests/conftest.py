@@ -57,6 +57,21 @@ def warm_exports() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def untraced() -> Iterator[None]:
+    """TensorFlow computes step by step, where tracing takes longer than what is run."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
 def loaded_once() -> Iterator[None]:
     """A directory that has not changed since gives the model it gave, compiled.
 
