@@ -9,6 +9,8 @@ import pytest
 from s2s_zoo.registry import PRESETS, TASKS
 from tests.cli.conftest import read_json
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 def test_list_shows_one_task(zoo):
     for name in ("text_to_text", "text-to-text"):

@@ -13,6 +13,8 @@ from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.train import train
 from tests.cli.conftest import read_json
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 def test_train_leaves_everything_behind(translator):
     assert (translator / "preset" / "assets" / "joint.model").is_file()

@@ -25,6 +25,8 @@ from s2s_zoo.tasks.neural_language_model import (
 from s2s_zoo.tasks.text_probability import text_log_probabilities
 from tests.tiny import draw_weights
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 WORDS = ["a", "b", "ab", "ba"]
 RNG = np.random.default_rng(0)
 TEXTS = [Text(str(i), " ".join(RNG.choice(WORDS, size=4))) for i in range(20)]

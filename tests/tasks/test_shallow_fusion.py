@@ -18,6 +18,8 @@ from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.vocabulary import END, SPECIAL_PIECES
 from tests.tiny import draw_weights
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 WORDS = ["a", "b", "c"]
 RNG = np.random.default_rng(0)
 LINES = [" ".join(RNG.choice(WORDS, size=4)) for _ in range(20)]

@@ -19,6 +19,8 @@ from s2s_zoo.tasks.text_to_text import TextToText
 from s2s_zoo.vocabulary import END, PAD
 from tests.text_corpus import SMALL
 
+pytestmark = pytest.mark.usefixtures("untraced")
+
 PAIRS = [
     Pair("1", "a b c d e f g h", "h g f e d c b a"),
     Pair("2", "a b", "b a"),
