@@ -94,16 +94,19 @@ def image_order() -> Order:
     """
     if keras.backend.backend() == "torch":
         return "channels_first"
-    if keras.backend.backend() == "jax" or tensorflow_on_processor():
-        return "channels_last"
-    return "channels_first"
+    is_last = keras.backend.backend() == "jax" or convolves_by_onednn()
+    return "channels_last" if is_last else "channels_first"
 
 
 @functools.cache
-def tensorflow_on_processor() -> bool:
-    """Whether TensorFlow computes here, on the processor for want of a GPU."""
-    if keras.backend.backend() != "tensorflow":
+def convolves_by_onednn() -> bool:
+    """Whether oneDNN computes convolutions: of TensorFlow and PyTorch without a GPU."""
+    if keras.backend.backend() == "jax":
         return False
+    if keras.backend.backend() == "torch":
+        import torch
+
+        return not torch.cuda.is_available()
     import tensorflow as tf
 
     return not tf.config.list_logical_devices("GPU")

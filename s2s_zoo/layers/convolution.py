@@ -5,7 +5,7 @@ from typing import Unpack
 import keras
 from keras import ops
 
-from s2s_zoo.distribution import tensorflow_on_processor
+from s2s_zoo.distribution import convolves_by_onednn
 from s2s_zoo.errors import check_range
 from s2s_zoo.layers.activation import clipped_relu
 from s2s_zoo.layers.base import MAX_SIZE, ZooLayer
@@ -104,13 +104,13 @@ class SpectrogramConvolution(ZooLayer):
         return apply_mask(clipped_relu(x, self.ceiling), mask), mask
 
     def _convolved(self, x: Tensor) -> Tensor:
-        """The convolution, on a processor under TensorFlow a sum of narrower ones.
+        """The convolution; where oneDNN computes it, a sum of narrower ones.
 
-        oneDNN takes 1.5 times as long for a wide one of several channels, and for
-        some numbers of rows and frames a hundred times.
+        A wide one of several channels takes it 1.5 times as long, and for some numbers
+        of rows and frames a hundred times.
         """
         parts = -(-self.kernel[1] // NARROW)
-        if parts == 1 or x.shape[-1] == 1 or not tensorflow_on_processor():
+        if parts == 1 or x.shape[-1] == 1 or not convolves_by_onednn():
             return self.convolution(x)
         width, step = -(-self.kernel[1] // parts), self.stride[1]
         last = (x.shape[2] - self.kernel[1]) // step * step
