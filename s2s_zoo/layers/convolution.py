@@ -14,7 +14,6 @@ from s2s_zoo.layers.normalization import MaskedBatchNormalization
 from s2s_zoo.precision import l2_penalty
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
-CHANNELS = "channels_last"
 NARROW = 14
 """Width of a kernel up to which oneDNN is fast."""
 
@@ -28,6 +27,28 @@ def strided_lengths(lengths: Tensor, stride: int) -> Tensor:
         5
     """
     return (lengths + stride - 1) // stride
+
+
+class _Convolution(keras.layers.Conv2D):
+    """As of Keras; where oneDNN computes it, a sum of narrower ones.
+
+    A wide one of several channels takes it 1.5 times as long, and for some numbers of
+    rows and frames a hundred times.
+    """
+
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
+        width, step = kernel.shape[1], self.strides[1]
+        size, channels = inputs.shape[2:]
+        parts = -(-width // NARROW)
+        if parts == 1 or channels == 1 or size is None or not convolves_by_onednn():
+            return super().convolution_op(inputs, kernel)
+        part, last = -(-width // parts), (size - width) // step * step
+        found = []
+        for start in range(0, width, part):
+            narrow = kernel[:, start : start + part]
+            seen = inputs[:, :, start : start + last + narrow.shape[1]]
+            found.append(super().convolution_op(seen, narrow))
+        return sum(found[1:], found[0])
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
@@ -68,13 +89,13 @@ class SpectrogramConvolution(ZooLayer):
         self.stride = stride
         self.ceiling = ceiling
         self.l2 = l2
-        self.convolution = keras.layers.Conv2D(
+        self.convolution = _Convolution(
             filters,
             kernel,
             stride,
             padding="valid",
             use_bias=False,
-            data_format=CHANNELS,
+            data_format="channels_last",
             kernel_regularizer=l2_penalty(l2),
             dtype=self.dtype_policy,
             name="convolution",
@@ -97,31 +118,11 @@ class SpectrogramConvolution(ZooLayer):
             (B, ⌈T/stride⌉, ⌈F/stride⌉, filters), zero on padding, and its mask.
         """
         sides = [((k - 1) // 2, k // 2) for k in self.kernel]
-        x = self._convolved(ops.pad(inputs, [(0, 0), *sides, (0, 0)]))
+        x = self.convolution(ops.pad(inputs, [(0, 0), *sides, (0, 0)]))
         lengths = strided_lengths(mask_lengths(mask), self.stride[0])
         mask = sequence_mask(lengths, ops.shape(x)[1])
         x = self.normalization(x, mask, training=training)
         return apply_mask(clipped_relu(x, self.ceiling), mask), mask
-
-    def _convolved(self, x: Tensor) -> Tensor:
-        """The convolution; where oneDNN computes it, a sum of narrower ones.
-
-        A wide one of several channels takes it 1.5 times as long, and for some numbers
-        of rows and frames a hundred times.
-        """
-        parts = -(-self.kernel[1] // NARROW)
-        if parts == 1 or x.shape[-1] == 1 or not convolves_by_onednn():
-            return self.convolution(x)
-        width, step = -(-self.kernel[1] // parts), self.stride[1]
-        last = (x.shape[2] - self.kernel[1]) // step * step
-        found = []
-        for start in range(0, self.kernel[1], width):
-            kernel = self.convolution.kernel[:, start : start + width]
-            end = start + last + kernel.shape[1]
-            found.append(
-                ops.conv(x[:, :, start:end], kernel, self.stride, "valid", CHANNELS)
-            )
-        return sum(found[1:], found[0])
 
     def compute_output_shape(self, input_shape: Shape, *_: Shape) -> Shape:
         batch, *sizes, _ = input_shape

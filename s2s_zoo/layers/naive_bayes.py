@@ -14,7 +14,7 @@ from s2s_zoo.typing import LayerKwargs, Tensor
 
 MULTIPLIER = 4093
 MAX_BUCKETS = 2**18
-"""Beyond it, the hash of a pair would leave 32 bits."""
+"""Up to it, the hash of a pair stays within 32 bits."""
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

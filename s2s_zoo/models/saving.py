@@ -89,7 +89,8 @@ def preset_directory(path: str | Path) -> Path:
     """
     directory = named_path(path)
     best = directory / BEST
-    return best if best.is_dir() else directory
+    is_preset = (directory / "config.json").is_file()
+    return best if best.is_dir() and not is_preset else directory
 
 
 def load_preset(

@@ -12,6 +12,8 @@ EARLY = 0.25
 """Share of a training after which attention has formed if it ever does."""
 FALLING = 1 / 3
 """Share of a training in which a loss falls at a good learning rate."""
+MANY = 200
+"""Means of losses after which it may fall slowly at any."""
 STRAIGHT, MET = 0.7, 0.6
 """Diagonality and coverage of attention that has formed."""
 FIT = 0.6
@@ -73,16 +75,19 @@ PROBLEMS = {
 
 
 def rate_verdict(course: Course) -> str:
-    """Whether the learning rate keeps the loss from falling, in words; else nothing."""
-    if course.share > FALLING or not course.stalled:
-        return ""
+    """Whether the learning rate is too large to learn at, in words; else nothing.
+
+    The loss has fallen at first, and then no more, while it still should.
+    """
     half = len(course.losses) // 2
+    if course.share > FALLING or half > MANY // 2 or not course.stalled:
+        return ""
     before, since = course.mean(half // 2, half), course.mean(-(half // 2))
-    moved = not STALLED < since / course.losses[0] < 1 / STALLED
-    advice = "large; try a tenth of it" if moved else "small; try ten times it"
+    if STALLED * course.losses[0] <= since <= course.losses[0] / STALLED:
+        return ""  # it has hardly moved: trained weights, or a rate that is too small
     return (
         f"The loss does not fall (mean {before:.3g}, then {since:.3g}): the learning "
-        f"rate of {course.learning_rate:.2g} seems too {advice}"
+        f"rate of {course.learning_rate:.2g} seems too large; try a tenth of it"
     )
 
 

@@ -440,17 +440,17 @@ class Task(abc.ABC):
         del examples
         return ""
 
-    def warning(self, evaluation: Evaluation, course: Course) -> str:
-        """What a validation in a training warns of, in words; here nothing.
+    def warnings(self, evaluation: Evaluation, course: Course) -> dict[str, str]:
+        """What a validation in a training warns of, by cause; here nothing.
 
-        The first warning is told.
+        Each cause is told once.
 
         Args:
             evaluation: of the held-out examples.
             course: of the training so far.
         """
         del evaluation, course
-        return ""
+        return {}
 
     def illustrate(self, example: Any, outcome: Outcome, path: Path) -> None:
         """Leave what can be seen or heard of a validation in a training; here nothing.

@@ -312,10 +312,13 @@ class TextToSpeech(Task):
         """Why attention may not form, as far as the first recordings tell."""
         return data_verdict([*self.recordings(examples).concerns()])
 
-    def warning(self, evaluation: Evaluation, course: Course) -> str:
+    def warnings(self, evaluation: Evaluation, course: Course) -> dict[str, str]:
         """That the learning rate is too large, or that attention does not form."""
-        rate = rate_verdict(course)
-        return rate or attention_verdict(evaluation.metrics, course.share)
+        found = {
+            "rate": rate_verdict(course),
+            "attention": attention_verdict(evaluation.metrics, course.share),
+        }
+        return {cause: text for cause, text in found.items() if text}
 
     def recordings(self, examples: Sequence[Utterance]) -> Recordings:
         """What is known of the first recordings, as far as they can be read."""

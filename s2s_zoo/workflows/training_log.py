@@ -30,10 +30,10 @@ class TrainingLog:
         reporter: hears what happens.
         unwritten: what the disk refused.
         losses: of the steps run.
-        course: logged losses, those before an interruption too.
+        course: their means, as they are logged.
         rate: of the newest step.
         unreadable: names of examples said to be so.
-        warned: whether the task's warning was told.
+        warned: what the task has warned of.
     """
 
     run: RunDirectory
@@ -44,15 +44,13 @@ class TrainingLog:
     course: list[float] = field(default_factory=list, init=False)
     rate: float = field(default=0.0, init=False)
     unreadable: set[str] = field(default_factory=set, init=False)
-    warned: bool = field(default=False, init=False)
+    warned: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.unwritten = Unwritten(self.reporter)
 
     def open(self) -> None:
-        """Begin a file of events; take up the course of an interrupted training."""
-        rows = self.run.read_metrics()
-        self.course = [row["loss"] for row in rows if "loss" in row]
+        """Begin a file of events."""
         self._events = Events(self.run.tensorboard, self.unwritten)
 
     def close(self) -> None:
@@ -100,17 +98,17 @@ class TrainingLog:
             self._events.add_scalar(f"validation/{name}", metric, step)
 
     def warn(self, found: Evaluation, share: float) -> None:
-        """Tell what the task warns of, once.
+        """Tell what the task warns of, each once.
 
         Args:
             found: a validation.
             share: of the training that is behind.
         """
-        if self.warned:
-            return
-        if text := self.task.warning(found, Course(share, self.rate, self.course)):
-            self.warned = True
-            self.reporter.note(text)
+        course = Course(share, self.rate, self.course)
+        for cause, text in self.task.warnings(found, course).items():
+            if cause not in self.warned:
+                self.warned.add(cause)
+                self.reporter.note(text)
 
     def illustrate(self, step: int, example: Any, outcome: Outcome) -> None:
         """Let the task show what became of a held-out example."""

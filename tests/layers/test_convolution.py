@@ -115,6 +115,16 @@ def test_parity_of_the_padding_changes_nothing():
         np.testing.assert_allclose(other, results[0], atol=1e-6)
 
 
+def test_a_wide_convolution_is_called_as_a_layer(monkeypatch):
+    """What watches a training taps the calls of layers."""
+    layer, seen = SpectrogramConvolution(3, (3, 21)), []
+    layer.build((None, None, 6, 2))
+    call = layer.convolution.call
+    monkeypatch.setattr(layer.convolution, "call", lambda x: seen.append(x) or call(x))
+    layer(*batch(9, 6, 2))
+    assert len(seen) == 1
+
+
 @pytest.mark.parametrize(("width", "ceiling"), [(1, None), (3, 0.7), (8, None)])
 def test_row_convolution_equals_torch_without_padding(width, ceiling):
     layer = RowConvolution(width, ceiling)

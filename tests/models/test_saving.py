@@ -88,6 +88,12 @@ def test_a_run_gives_its_best_model(saved, tmp_path):
     assert again.count_params() == Seq2Seq.from_preset(saved).count_params()
 
 
+def test_a_preset_directory_is_no_run_whatever_lies_in_it(saved, tmp_path):
+    shutil.copytree(saved, tmp_path / "mine")
+    (tmp_path / "mine" / "preset").mkdir()
+    Seq2Seq.from_preset(tmp_path / "mine", load_weights=True)
+
+
 @pytest.mark.parametrize("number", range(1, FORMAT + 1))
 def test_every_format_that_was_released_is_loaded(number):
     """The directories beside this file were written by `fill` and `save_to_preset`."""
