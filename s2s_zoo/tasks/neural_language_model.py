@@ -227,8 +227,7 @@ def load_neural_language_model(path: Path) -> NeuralLanguageModel:
     Raises:
         UserError: there is none, or it is a model of another task.
     """
-    directory = path / "preset" if (path / "preset").is_dir() else path
-    model = Seq2Seq.from_preset(directory, load_weights=True)
+    model = Seq2Seq.from_preset(path, load_weights=True)
     tokens = getattr(model.task, "tokens", None)
     if model.task.name != "language_model" or tokens is None:
         raise UserError(

@@ -264,7 +264,7 @@ def find_run(path: str | Path | None, runs: Path = RUNS) -> RunDirectory:
                 "after its first validation"
             )
         return run
-    found = [p.parent for p in runs.glob("*/preset") if p.is_dir()]
+    found = [p.parent for p in runs.glob(f"*/{BEST}") if p.is_dir()]
     if not found:
         raise UserError(
             f"No run under ./{runs}: train one with `s2s-zoo train PRESET`, or name a "
