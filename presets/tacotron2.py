@@ -69,7 +69,7 @@ tacotron2_small = register_preset(
         tacotron2,
         name="tacotron2_small",
         summary="Tacotron 2 with LSTMs of 256, two frames a step; one small machine",
-        expect="demo voice: mel-cepstral distortion 2.2 to 2.5 dB in an hour of two cores",
+        expect="demo voice: distortion of 2.2 to 2.5 dB in an hour of two cores",
         parameters=1_783_362,
         task=TextToSpeech(
             objective=SpectrogramLoss(error="absolute", guide_weight=2.0),
