@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, Literal, Self, TypeVar
 
-import keras
-
 from s2s_zoo import distribution
 from s2s_zoo.errors import UserError, check_range
 from s2s_zoo.features.base import MAX_SEED
+from s2s_zoo.models.roomless import without_room
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.optimizers.loss_scaling import (
@@ -225,9 +224,9 @@ class Preset(Generic[TaskT]):
             >>> wide.count_parameters() - preset.parameters
             556032
         """
-        with keras.StatelessScope(initialize_variables=False):
-            variables = self.build().trainable_variables
-        return sum(math.prod(variable.shape) for variable in variables)
+        return without_room(
+            lambda: sum(math.prod(v.shape) for v in self.build().trainable_variables)
+        )
 
     def check(self) -> None:
         """Raise a UserError where the parts do not fit each other."""

@@ -50,7 +50,8 @@ def traced_once(step: Step, source_shape: Shape) -> Step:
     known: set[Any] = set()
 
     def taken(batches: Iterator[Any]) -> Any:
-        if not isinstance(batches, Generator):  # `fit` has an iterator of TensorFlow
+        given = isinstance(batches, Generator)  # `fit` has an iterator of TensorFlow
+        if not given or tf.config.functions_run_eagerly():
             return step(batches)
         data = tf.nest.map_structure(_tensor, next(batches))
         specs = tf.nest.map_structure(_open, data)

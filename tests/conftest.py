@@ -57,6 +57,16 @@ def warm_exports() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
+def undrawn() -> Iterator[None]:
+    """Trainings leave no pictures: these take a third of a tiny one."""
+    from s2s_zoo.workflows.training_log import TrainingLog
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TrainingLog, "draw", lambda *_: None)
+        yield
+
+
+@pytest.fixture(scope="module")
 def untraced() -> Iterator[None]:
     """TensorFlow computes step by step, where tracing takes longer than what is run."""
     import keras

@@ -29,7 +29,7 @@ def _tensorflow(function, arrays, upstream):
 
     inputs = [tf.constant(a) for a in arrays]
 
-    @tf.function
+    @tf.function(autograph=False)
     def run(*inputs):
         with tf.GradientTape() as tape:
             tape.watch(inputs)

@@ -104,8 +104,8 @@ class Process:
 
 @functools.cache
 def with_keras() -> Server:
-    """Keras and its backend are imported."""
-    return Server(["keras"])
+    """Keras, its backend and what trains are imported."""
+    return Server(["s2s_zoo.workflows.train", "matplotlib.pyplot", "tensorboardX"])
 
 
 @functools.cache

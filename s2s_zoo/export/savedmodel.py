@@ -39,15 +39,16 @@ EXTRA = "assets.extra"
 
 
 class _Endpoint(NamedTuple):
-    """A function of the graph.
+    """A function that is saved.
 
     Attributes:
         inputs: by name, in the order of its arguments.
-        function: outputs by name from tensors.
+        graph: outputs by name from tensors. A concrete function, which is saved as it
+            is: others are traced anew for that.
     """
 
     inputs: dict[str, Input]
-    function: Any
+    graph: Any
 
     @classmethod
     def of(cls, inputs: dict[str, Input], signature: Signature) -> "_Endpoint":
@@ -58,7 +59,8 @@ class _Endpoint(NamedTuple):
             return signature(dict(zip(inputs, tensors, strict=True)))
 
         specs = [tf.TensorSpec(i.shape, i.dtype, name=n) for n, i in inputs.items()]
-        return cls(inputs, tf.function(function, specs))
+        graph = tf.function(function, specs, autograph=False).get_concrete_function()
+        return cls(inputs, graph)
 
 
 def as_saved_model(serving: Serving) -> Serving:
@@ -82,14 +84,14 @@ def write_saved_model(serving: Serving, directory: Path) -> None:
     module.weights = [variable.value for variable in serving.model.variables]
     module.reader = _reader(serving)
     endpoints = _endpoints(serving, module.reader)
-    for name, endpoint in endpoints.items():
-        setattr(module, name, endpoint.function)
-    graphs = {n: e.function.get_concrete_function() for n, e in endpoints.items()}
+    graphs = {name: endpoint.graph for name, endpoint in endpoints.items()}
+    for name, graph in graphs.items():
+        setattr(module, name, graph)
     # Custom gradients are saved too: a graph that lacks them warns when it is loaded.
     saving = tf.saved_model.SaveOptions(experimental_custom_gradients=True)
     signatures = {"serving_default": graphs[DEFAULT], **graphs}
     tf.saved_model.save(module, str(directory), signatures, saving)
-    described = {n: _describe(endpoints[n].inputs, graphs[n]) for n in graphs}
+    described = {n: _describe(*endpoint) for n, endpoint in endpoints.items()}
     description = {**serving.description, "signatures": described}
     text = json.dumps(description, indent=2, ensure_ascii=False)
     (directory / DESCRIPTION).write_text(text + "\n", encoding="utf-8")
@@ -134,7 +136,7 @@ def _endpoints(
     }
     if reader:
         endpoints[OF_TOKENS] = endpoints[DEFAULT]
-        read = reader.before(endpoints[OF_TOKENS].function)
+        read = reader.before(endpoints[OF_TOKENS].graph)
         texts = {"source": Input((None,), "string")} | besides_ids(serving.inputs)
         endpoints[DEFAULT] = _Endpoint.of(texts, read)
     return endpoints

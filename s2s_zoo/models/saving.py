@@ -11,7 +11,6 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from s2s_zoo.errors import UserError, named_path
 from s2s_zoo.json_text import parse_json
 from s2s_zoo.layers.carry import Carry
 from s2s_zoo.models.assets import read_assets, write_assets
+from s2s_zoo.models.roomless import without_room
 from s2s_zoo.parts import describe, make, make_of, refusing
 from s2s_zoo.registry import PRESETS, TASKS
 from s2s_zoo.version import __version__
@@ -155,18 +155,8 @@ def _read_parts(
 def _count_parameters(
     kind: type[ModelT], task: Any, parts: dict[str, dict[str, Any]], where: str
 ) -> int:
-    """Numbers the file will hold, without making room for them.
-
-    In a thread of its own, whose Keras state ends with it: variables that were never
-    initialized would be as soon as another scope closes.
-    """
-
-    def count() -> int:
-        with keras.StatelessScope(initialize_variables=False):
-            return stored_numbers(assemble(kind, task, parts, where))
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(count).result()
+    """Numbers the file will hold, without making room for them."""
+    return without_room(lambda: stored_numbers(assemble(kind, task, parts, where)))
 
 
 def stored_numbers(model: keras.Model) -> int:

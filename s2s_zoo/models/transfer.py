@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import keras
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.carry import Carry
+from s2s_zoo.models.roomless import without_room
 from s2s_zoo.models.saving import TASK, copy_weights, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
 
@@ -125,18 +125,10 @@ def _shown(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
 
 
 def _shapes_in(directory: Path) -> Shapes:
-    """Shapes of the weights of a preset directory, without making room for them.
-
-    In a thread of its own, whose Keras state ends with it: variables that were never
-    initialized would be as soon as another scope closes.
-    """
-
-    def build() -> Shapes:
-        with keras.StatelessScope(initialize_variables=False):
-            return _shapes(Seq2Seq.from_preset(directory, load_weights=False))
-
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(build).result()
+    """Shapes of the weights of a preset directory, without making room for them."""
+    return without_room(
+        lambda: _shapes(Seq2Seq.from_preset(directory, load_weights=False))
+    )
 
 
 def _shapes(model: Seq2Seq) -> Shapes:

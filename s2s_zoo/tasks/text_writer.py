@@ -173,8 +173,8 @@ class TextWriter(Runner):
             return inputs
         (ids,) = self.target.encode([self.search.prefix])
         rows = ops.shape(inputs["source"])[0]
-        ids = ops.convert_to_tensor(ids, "int32")
-        prefix = ops.broadcast_to(ids[None], (rows, len(ids)))
+        row = ops.convert_to_tensor(ids[None], "int32")
+        prefix = ops.broadcast_to(row, (rows, len(ids)))
         return {**inputs, "prefix": prefix}
 
     def draw(self, example: Pair, path: Path) -> None:

@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import os
-import subprocess
 import sys
 
 import keras
@@ -16,22 +15,22 @@ from s2s_zoo.export.backends import BACKENDS
 from s2s_zoo.export.comparison import signature_inputs
 from s2s_zoo.export.formats import FORMATS
 from s2s_zoo.export.savedmodel import run_saved_model
-from s2s_zoo.registry import PRESETS
+from tests import prepared
+from tests.tiny import tiny_preset
 
 
 def call(*arguments):
-    return subprocess.run(
+    return prepared.run(
         [sys.executable, "-m", "s2s_zoo.cli", "export", *map(str, arguments)],
-        capture_output=True,
-        text=True,
         env={**os.environ, "KERAS_BACKEND": keras.backend.backend()},
     )
 
 
+@pytest.mark.usefixtures("warm_exports")
 def test_exports_what_this_backend_wrote(tmp_path):
     pytest.importorskip("tensorflow", reason="it writes SavedModels")
     keras.utils.set_random_seed(1)
-    model = PRESETS.get("deepspeech2_small").scaled().build()
+    model = tiny_preset().build()
     run, output = tmp_path / "run", tmp_path / "served"
     model.save_to_preset(run / "preset")
 

@@ -23,8 +23,11 @@ NAMES = [
     for name in distinct("decoder")
     if issubclass(PRESETS.get(name).decoder.func, TokenDecoder)
 ]
+CLASSES = {PRESETS.get(name).decoder.func: name for name in reversed(NAMES)}
+"""A preset of each class of decoder: what compiles a search is that of a class."""
 BUILT = {}
 BEAMS = 3
+of_each_class = pytest.mark.parametrize("model", CLASSES.values(), indirect=True)
 
 
 @pytest.fixture(params=NAMES)
@@ -174,7 +177,7 @@ def test_a_sentence_alone_is_written_as_in_any_batch(model):
 @pytest.mark.parametrize(
     ("model", "search"),
     [
-        *[(name, TokenSearch(beam=2)) for name in NAMES],
+        *[(name, TokenSearch(beam=2)) for name in CLASSES.values()],
         (NAMES[0], TokenSearch(beam=1)),
         (NAMES[-1], TokenSearch(temperature=1.0, n_best=2)),
     ],
@@ -195,6 +198,7 @@ def test_a_graph_of_one_batch_size_searches_sources_of_any_length(model, search)
 @pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="JAX compiles every search"
 )
+@of_each_class
 def test_a_compiled_search_writes_the_same(model):
     """The other batch of its shape too, and after its weights have changed."""
     model, inputs = model

@@ -145,7 +145,7 @@ def test_one_graph_writes_for_sources_of_any_length(decoder):
 
     signature = [tf.TensorSpec((None, None, D)), tf.TensorSpec((None, None), tf.bool)]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)
     def traced(sequence, mask):
         return FOREVER.write(decoder, EncoderOutput(sequence, mask), {}, while_loop)
 

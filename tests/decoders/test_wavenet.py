@@ -55,7 +55,7 @@ def in_a_graph(function):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        return tf.function(function)
+        return tf.function(function, autograph=False)
     return compiled(function)
 
 

@@ -44,7 +44,7 @@ def graph(text):
         return {"ids": ids, "lengths": lengths}
 
     spec = {"source": tf.TensorSpec([None], tf.string)}
-    return tf.function(CharacterReader(text).before(given), [spec])
+    return tf.function(CharacterReader(text).before(given), [spec], autograph=False)
 
 
 def read(text, lines):
@@ -75,7 +75,7 @@ def test_what_is_no_text_goes_along():
     def given(ids, lengths, style):
         return {"style": style + tf.cast(lengths, "float32")}
 
-    read = tf.function(CharacterReader(SpeechText()).before(given))
+    read = tf.function(CharacterReader(SpeechText()).before(given), autograph=False)
     found = read({"source": tf.constant(["ab", "abc"]), "style": tf.constant([1.0, 2])})
     assert found["style"].numpy().tolist() == [4, 6]
 

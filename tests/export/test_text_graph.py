@@ -70,7 +70,7 @@ ANY_TEXT = st.text(max_size=30) | st.text(st.sampled_from(ALPHABET), max_size=40
 @functools.cache
 def in_graph(model):
     spec = [tf.TensorSpec([None], tf.string)]
-    return tf.function(GraphTokenizer(model), spec)
+    return tf.function(GraphTokenizer(model), spec, autograph=False)
 
 
 @functools.cache
@@ -326,7 +326,7 @@ def test_is_saved_with_its_tables(tmp_path):
     module = tf.Module()
     module.tokenizer = GraphTokenizer(tokenizer.model)
     spec = [tf.TensorSpec([None], tf.string)]
-    module.encode = tf.function(module.tokenizer, spec)
+    module.encode = tf.function(module.tokenizer, spec, autograph=False)
     tf.saved_model.save(module, str(tmp_path))
     del module
     ids, lengths = tf.saved_model.load(str(tmp_path)).encode(tf.constant(LINES[:9]))

@@ -23,7 +23,6 @@ from s2s_zoo.workflows.export import export
 from s2s_zoo.workflows.infer import infer
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
-from s2s_zoo.workflows.training_log import TrainingLog
 from s2s_zoo.workflows.training_loop import TrainingLoop
 from tests.families.examples import Generated
 
@@ -40,7 +39,7 @@ Guesses have an accuracy of 1/3, frame errors above 0.3, miss a beat in each.
 PRECISIONS = ("float32", "mixed_float16")
 FIRST = 20
 """Steps after which trainings with and without an interruption are compared."""
-pytestmark = pytest.mark.usefixtures("loaded_once")
+pytestmark = pytest.mark.usefixtures("loaded_once", "undrawn")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -86,7 +85,6 @@ def runs(request, family, tmp_path_factory):
     assert not ended.interrupted
     left_after(FIRST // 2, whole, part)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainingLog, "draw", lambda *_: None)
         patch.setattr(TrainingLoop, "_validate", lambda *_: None)
         resumed = train(
             preset=family, run_dir=part, resume=True, reporter=Stopping(FIRST)

@@ -173,7 +173,7 @@ def test_unknown_batch_and_lengths_trace_in_tensorflow():
         tf.TensorSpec((None, None), tf.bool),
     ]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)
     def traced(x, memory, mask):
         with tf.GradientTape() as tape:
             tape.watch(memory)

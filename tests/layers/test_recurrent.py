@@ -146,7 +146,7 @@ def test_unknown_batch_and_time_trace_in_tensorflow(cell, bidirectional):
         tf.TensorSpec((None, None), tf.bool),
     ]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)
     def traced(x, mask):
         with tf.GradientTape() as tape:
             tape.watch(x)

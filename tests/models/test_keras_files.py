@@ -21,10 +21,11 @@ LOAD = """
 import json, sys
 import keras, numpy as np
 import s2s_zoo
-model = keras.models.load_model(sys.argv[1])
-with np.load(sys.argv[2]) as inputs:
-    output = model.predict(dict(inputs), verbose=0)
-np.savez(sys.argv[3], **output)
+for folder in sys.argv[1:]:
+    model = keras.models.load_model(f"{folder}/m.keras")
+    with np.load(f"{folder}/inputs.npz") as inputs:
+        output = model.predict(dict(inputs), verbose=0)
+    np.savez(f"{folder}/outputs.npz", **output)
 """
 OTHERS = [b for b in ("tensorflow", "jax", "torch") if b != keras.backend.backend()]
 
@@ -41,23 +42,26 @@ def translator() -> Preset:
     return Preset(**{**vars(preset), "task": task})
 
 
-@pytest.fixture(scope="module", params=[recognizer, translator])
-def fitted(request):
-    """A model after a step of `fit`, and inputs it scores."""
-    keras.utils.set_random_seed(0)
-    preset = request.param()
-    model = preset.build()
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
-    inputs, target = batch_of(preset)
-    model.fit(inputs, target, batch_size=len(inputs["source"]), verbose=0)
-    return model, inputs
-
-
 @pytest.fixture(scope="module")
-def saved(fitted, tmp_path_factory):
-    path = tmp_path_factory.mktemp("keras") / "m.keras"
-    fitted[0].save(path)
-    return path
+def models(tmp_path_factory):
+    """Models after a step of `fit`, inputs they score, and where both are saved."""
+    made = []
+    for preset in (recognizer(), translator()):
+        keras.utils.set_random_seed(0)
+        model = preset.build()
+        model.compile(optimizer=keras.optimizers.Adam(1e-3))
+        inputs, target = batch_of(preset)
+        model.fit(inputs, target, batch_size=len(inputs["source"]), verbose=0)
+        folder = tmp_path_factory.mktemp("keras")
+        model.save(folder / "m.keras")
+        np.savez(folder / "inputs.npz", **inputs)
+        made.append((model, inputs, folder))
+    return made
+
+
+@pytest.fixture(params=[0, 1], ids=["recognizer", "translator"])
+def fitted(request, models):
+    return models[request.param]
 
 
 def numbers(model, inputs):
@@ -65,9 +69,9 @@ def numbers(model, inputs):
     return {name: ops.convert_to_numpy(value) for name, value in output.items()}
 
 
-def test_saved_and_loaded(fitted, saved):
-    model, inputs = fitted
-    again = keras.models.load_model(saved, safe_mode=True)
+def test_saved_and_loaded(fitted):
+    model, inputs, folder = fitted
+    again = keras.models.load_model(folder / "m.keras", safe_mode=True)
     assert type(again) is Seq2Seq
     assert again.name == model.name
     assert again.task == model.task
@@ -81,28 +85,25 @@ def test_saved_and_loaded(fitted, saved):
 
 
 @pytest.mark.parametrize("backend", OTHERS)
-def test_loaded_by_another_backend(fitted, saved, backend, tmp_path):
+def test_loaded_by_another_backend(models, backend):
     pytest.importorskip(backend, reason=f"{backend} is not installed")
-    model, inputs = fitted
-    np.savez(tmp_path / "inputs.npz", **inputs)
-    files = [str(saved), str(tmp_path / "inputs.npz"), str(tmp_path / "outputs.npz")]
-    environment = {**os.environ, "KERAS_BACKEND": backend}
     subprocess.run(
-        [sys.executable, "-c", LOAD, *files],
-        env=environment,
+        [sys.executable, "-c", LOAD, *(str(folder) for *_, folder in models)],
+        env={**os.environ, "KERAS_BACKEND": backend},
         cwd=Path(__file__).parents[2],
         check=True,
         capture_output=True,
     )
-    expected = numbers(model, inputs)
-    with np.load(tmp_path / "outputs.npz") as found:
-        assert set(found.files) == set(expected)
-        for name in found.files:
-            np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+    for model, inputs, folder in models:
+        expected = numbers(model, inputs)
+        with np.load(folder / "outputs.npz") as found:
+            assert set(found.files) == set(expected)
+            for name in found.files:
+                np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
 
 
 def test_weights_alone(fitted, tmp_path):
-    model, inputs = fitted
+    model, inputs, _ = fitted
     path = tmp_path / "m.weights.h5"
     model.save_weights(path)
     other = keras.models.clone_model(model)
@@ -113,7 +114,7 @@ def test_weights_alone(fitted, tmp_path):
 
 
 def test_a_clone_has_weights_of_its_own(fitted):
-    model, _ = fitted
+    model, *_ = fitted
     clone = keras.models.clone_model(model)
     assert clone.count_params() == model.count_params()
     shared = {id(w) for w in model.weights} & {id(w) for w in clone.weights}

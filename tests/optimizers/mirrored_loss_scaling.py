@@ -56,8 +56,8 @@ def train(algorithm: str | float, bad_row: int | None, burst: int) -> dict[str, 
 
 if __name__ == "__main__":
     found = [
-        train(algorithm, bad_row, burst)
+        [train(algorithm, 3, long), train(algorithm, 0, 1)]
         for algorithm, long in BURST.items()
-        for bad_row, burst in ((None, 1), (0, 1), (3, 1), (3, long))
     ]
+    found[0] += [train("backoff", 3, 1), train("backoff", None, 1)]
     json.dump(found, sys.stdout)

@@ -176,7 +176,7 @@ def compiled(function, mode: str):
     if mode == "xla":
         import tensorflow as tf
 
-        inner = tf.function(function, jit_compile=True)
+        inner = tf.function(function, jit_compile=True, autograph=False)
     elif mode == "jit":
         import jax
 
@@ -203,7 +203,7 @@ def of_any_size(function):
         axes = tuple(len(tensor.shape) for tensor in tensors)
         if axes not in graphs:
             signature = [tf.TensorSpec([None] * n, "int32") for n in axes]
-            graphs[axes] = tf.function(function, input_signature=signature)
+            graphs[axes] = tf.function(function, signature, autograph=False)
         return graphs[axes](*tensors)
 
     return run

@@ -21,6 +21,7 @@ from s2s_zoo.workflows.train import train
 from tests.speech_corpus import RATE, tones
 from tests.tiny import draw_weights, searched
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 NAME = "tacotron2_gst_small"
 PRESET, FULL = PRESETS.get(NAME).scaled(), PRESETS.get(NAME).settings()
 TEXTS = ("abc", "de", "abcde", "ba", "cab", "dab")
@@ -47,7 +48,7 @@ def asked(corpus):
     changed |= {"recipe.max_steps": STEPS, "recipe.checkpoint_every": 2}
     changed |= {"recipe.validate_every": STEPS, "task.buckets": 1}
     changed |= {"task.vocoder.iterations": 2, "task.search.stop": 0.999}
-    changed |= {"task.search.frames_per_token": 3.0}
+    changed |= {"task.search.frames_per_token": 3.0, "task.search.extra_frames": 5}
     return {"preset": NAME, "data": str(corpus), "settings": changed}
 
 

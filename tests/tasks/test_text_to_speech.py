@@ -53,6 +53,7 @@ def run(corpus, tmp_path_factory):
     settings = changed | {"recipe.max_steps": 3, "recipe.validate_every": 3}
     settings |= {"task.buckets": 1, "task.vocoder.iterations": 2}
     settings |= {"task.search.frames_per_token": 3.0, "task.search.stop": 0.999}
+    settings |= {"task.search.extra_frames": 5}
     result = train(
         preset="tacotron2_small", data=str(corpus), run_dir=run, settings=settings
     )

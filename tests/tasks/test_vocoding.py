@@ -16,6 +16,7 @@ from s2s_zoo.workflows.infer import infer
 from s2s_zoo.workflows.train import train
 from tests.speech_corpus import RATE, write_corpus
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 PRESET = PRESETS.get("wavenet_small").scaled()
 FULL = PRESETS.get("wavenet_small").settings()
 

@@ -19,6 +19,7 @@ from s2s_zoo.distribution import devices
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.vocabulary import PAD, UNKNOWN
 from s2s_zoo.workflows.train import train
+from s2s_zoo.workflows.training_log import TrainingLog
 from tests.speech_corpus import write_corpus
 from tests.text_corpus import SMALL, write_pairs
 
@@ -36,6 +37,7 @@ SPEECH = FRESH | {
 }
 UNDROPPED = {"encoder.dropout": 0.0, "decoder.dropout": 0.0}
 TEXT = FRESH | SMALL | UNDROPPED
+TrainingLog.draw = lambda *_: None
 KINDS = {
     "speech": ("deepspeech2_small", SPEECH, "recipe.batch", 9.0, {}),
     "text": (

@@ -94,6 +94,12 @@ def test_training_goes_on_and_the_result_tells_what_is_missing(
 
 
 @pytest.fixture
+def undrawn(monkeypatch):
+    """Of these tests alone: others are about pictures that find no room."""
+    monkeypatch.setattr(training_log.TrainingLog, "draw", lambda *_: None)
+
+
+@pytest.fixture
 def rates(monkeypatch, undrawn):
     """Word error rates that validations will have."""
     queue = []

@@ -18,7 +18,7 @@ from s2s_zoo.workflows.infer import infer
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.train import train
 
-pytestmark = pytest.mark.usefixtures("loaded_once")
+pytestmark = pytest.mark.usefixtures("loaded_once", "undrawn")
 STEPS = 10
 SETTINGS = {
     "task.vocabulary": 20,

@@ -20,7 +20,7 @@ from s2s_zoo.workflows.train import train
 from tests.speech_corpus import TINY_SETTINGS, write_corpus
 from tests.text_corpus import SMALL
 
-pytestmark = pytest.mark.usefixtures("loaded_once", "untraced")
+pytestmark = pytest.mark.usefixtures("loaded_once", "untraced", "undrawn")
 PRESETS.names()
 SPEECH = TINY_SETTINGS | {"recipe.batch": 8.0}
 
