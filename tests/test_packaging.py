@@ -34,6 +34,10 @@ def test_the_oldest_are_the_lower_bounds():
     assert lines("requirements/oldest.txt") == sorted(oldest, key=str.lower)
 
 
+def test_what_enters_a_backend_is_of_the_quick_selection():
+    assert {*lines(".ci/quick-backend.txt")} < {*lines(".ci/quick.txt")}
+
+
 @pytest.mark.parametrize("test", lines(".ci/quick.txt"))
 def test_the_quick_selection_exists(test: str):
     path, _, function = test.partition("::")

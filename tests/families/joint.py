@@ -181,6 +181,6 @@ preset = Preset(
             attention="luong",
         ),
     ),
-    recipe=recipe(batch=256, epochs=30),
+    recipe=recipe(batch=256, epochs=20),
 )
 corpus = GeneratedCorpus(name="frames", make=frames)

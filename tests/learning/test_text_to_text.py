@@ -20,7 +20,7 @@ FAMILIES = {
     "reversal_tt": {**WIDTHS, "encoder.width": 32, "encoder.hidden": 64}
     | {"decoder.hidden": 64, "encoder.heads": 4, "decoder.heads": 4},
 }
-RECIPE = {"recipe.epochs": 30, "recipe.validate_every": 100_000}
+RECIPE = {"recipe.epochs": 18, "recipe.validate_every": 100_000}
 
 
 @pytest.mark.parametrize(

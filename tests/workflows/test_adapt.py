@@ -7,7 +7,7 @@ from keras import ops
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.workflows.train import train
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = pytest.mark.usefixtures("undrawn", "untraced")
 SMALL = {
     "features.width": 4,
     "encoder.filters": 3,
