@@ -7,7 +7,9 @@ import keras
 
 from s2s_zoo.typing import Shape
 
-Step = Callable[[Iterator[Any]], Any]
+Step = Callable[[Any], Any]
+"""Takes inputs, a target and a weight, as `train_step` of Keras does."""
+Steps = Callable[[Iterator[Any]], Any]
 """Takes what comes from an iterator, as `train_function` of Keras does."""
 
 OPEN = 2
@@ -30,29 +32,29 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def traced_once(step: Step, source_shape: Shape) -> Step:
+def traced_once(step: Step, steps: Steps, source_shape: Shape) -> Steps:
     """A step whose graph does not know how many examples and steps of time there are.
 
     Left to itself, TensorFlow traces the first shape it meets for itself and all others
     together. The two round differently: a training would end in other bits where it
     went on with a batch of another shape than it began with.
 
+    It is one graph: Keras has graphs inside of graphs, which take a fifth longer.
+
     Args:
-        step: of Keras, on inputs with a `source`, a target and a weight.
+        step: on inputs with a `source`, a target and a weight.
+        steps: of Keras, for what is no generator and where nothing is traced.
         source_shape: of a source, None where it is open.
     """
     import tensorflow as tf
 
-    @tf.function(autograph=False)
-    def traced(data: Any) -> Any:
-        return step(iter([data]))
-
+    traced = tf.function(step, autograph=False)
     known: set[Any] = set()
 
     def taken(batches: Iterator[Any]) -> Any:
         given = isinstance(batches, Generator)  # `fit` has an iterator of TensorFlow
         if not given or tf.config.functions_run_eagerly():
-            return step(batches)
+            return steps(batches)
         data = tf.nest.map_structure(_tensor, next(batches))
         specs = tf.nest.map_structure(_open, data)
         specs[0]["source"] = tf.TensorSpec(source_shape, data[0]["source"].dtype)

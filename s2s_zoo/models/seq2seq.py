@@ -241,7 +241,9 @@ class Seq2Seq(keras.Model):
         as_graph = not (self.run_eagerly or self.jit_compile)
         if as_graph and distribution.replicas(self) == 1:
             shape = self.features.source_shape
-            self.train_function = traced_once(self.train_function, shape)
+            self.train_function = traced_once(
+                self.train_step, self.train_function, shape
+            )
 
     def train_on_batch(
         self,
