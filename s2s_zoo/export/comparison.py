@@ -43,11 +43,11 @@ def compare(serving: Serving, run: Runner) -> float:
         expected = _outputs(serving, groups[i], texts[i : i + 1] or texts)
         lengths = ", ".join(str(len(sample)) for sample in groups[i])
         for key in sorted({*expected, *found}):
-            difference, problem = _difference(expected.get(key), found.get(key))
-            name = key.partition("/")[2]
-            tolerance = serving.looser.get(name, serving.tolerance)
-            if problem or not difference <= tolerance:
-                problem = problem or f"by {difference:.3g}, more than {tolerance:g}"
+            share = serving.shares.get(key.partition("/")[2])
+            difference, problem = _difference(
+                expected.get(key), found.get(key), serving.tolerance, share
+            )
+            if problem:
                 problems.append(f"{key} on inputs of length {lengths}: {problem}")
             largest = max(largest, difference)
     if problems:
@@ -95,18 +95,40 @@ def _flat(arrays: dict[str, Arrays]) -> Arrays:
 
 
 def _difference(
-    expected: NDArray[Any] | None, found: NDArray[Any] | None
+    expected: NDArray[Any] | None,
+    found: NDArray[Any] | None,
+    tolerance: float,
+    share: float | None,
 ) -> tuple[float, str]:
-    """How far floats are apart, and in words what else differs."""
+    """How far floats are apart, and in words what differs too much."""
     if expected is None or found is None:
         return 0.0, "missing" if found is None else "unexpected"
     if expected.shape != found.shape:
         return 0.0, f"shape {found.shape} instead of {expected.shape}"
     if np.issubdtype(expected.dtype, np.floating):
-        return float(np.max(np.abs(found - expected), initial=0.0)), ""
+        apart = float(np.max(np.abs(found - expected), initial=0.0))
+        if share is not None:
+            return apart, _beyond_share(expected, found, share)
+        beyond = f"by {apart:.3g}, more than {tolerance:g}"
+        return apart, "" if apart <= tolerance else beyond
     unequal = np.argwhere(expected != found)
     if not len(unequal):
         return 0.0, ""
     first = tuple(unequal[0])
     values = f"{found[first].item()!r} instead of {expected[first].item()!r}"
     return 0.0, f"{values} at {[int(i) for i in first]}"
+
+
+def _beyond_share(expected: NDArray[Any], found: NDArray[Any], share: float) -> str:
+    """In words that differences are more than a share of the level of their row."""
+    apart, level = _level(found - expected), _level(expected)
+    loud = np.flatnonzero(~(apart <= share * level))
+    if not len(loud):
+        return ""
+    row = loud[0]
+    return f"a level of {apart[row]:.3g}, more than {share:g} of {level[row]:.3g}"
+
+
+def _level(rows: NDArray[Any]) -> NDArray[Any]:
+    """Root mean square of each row, (B,)."""
+    return np.sqrt(np.mean(rows.reshape(len(rows), -1) ** 2, axis=1))

@@ -65,7 +65,8 @@ class Serving:
         assets: files a client needs, by name.
         tolerance: absolute difference of floats up to which an exported model is the
             same.
-        looser: other tolerances, by the name of an output that magnifies rounding.
+        shares: by the name of an output that magnifies rounding, the share of its level
+            (root mean square) which that of its differences may be instead.
         says: raw inputs to the texts of `DEFAULT` where these are not those of
             `model.generate`, which may search by what no graph does.
     """
@@ -81,7 +82,7 @@ class Serving:
     reader: Reader | SpeechText | None = None
     assets: Mapping[str, bytes] = field(default_factory=dict)
     tolerance: float = 1e-4
-    looser: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[str, float] = field(default_factory=dict)
     says: Callable[[Sequence[Any]], list[str]] | None = None
 
 

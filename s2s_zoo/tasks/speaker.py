@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 BATCH = 8
 SAMPLES = 3
 ROUNDING = 1e-2
-"""Of samples: rounds of Griffin-Lim magnify what rounding began, to -40 dB at most."""
+"""Share of the level of samples, -40 dB: rounds of Griffin-Lim magnify rounding."""
 BLOCK_TOKENS, BLOCK_FRAMES = 8, 32
 """What sizes are rounded up to, so that shapes are few."""
 
@@ -218,7 +218,7 @@ class Speaker(Runner):
                 "sample_rate": self.task.sample_rate,
             },
             reader=reader,
-            looser={"waveforms": ROUNDING},
+            shares={"waveforms": ROUNDING},
         )
 
     def _serve(self, inputs: Tensors) -> Tensors:

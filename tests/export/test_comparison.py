@@ -66,14 +66,42 @@ def test_floats_apart_are_refused(error):
         compare(SERVING, lambda b: run(b, error=error))
 
 
-def test_an_output_may_have_a_tolerance_of_its_own():
-    serving = replace(SERVING, looser={"sums": 1e-2})
+def test_an_output_may_differ_by_a_share_of_its_level():
+    serving = replace(SERVING, shares={"sums": 1e-2})
     assert compare(serving, lambda b: run(b, error=2.0**-9)) == 2.0**-9
-    with pytest.raises(UserError, match=r"more than 0\.01"):
+    refused = r"length 1: a level of 0\.02, more than 0\.01 of 1"
+    with pytest.raises(UserError, match=refused):
         compare(serving, lambda b: run(b, error=0.02))
-    other = replace(SERVING, looser={"others": 1e-2})
+    with pytest.raises(UserError, match="a level of nan"):
+        compare(serving, lambda b: run(b, error=np.nan))
+    other = replace(SERVING, shares={"others": 1e-2})
     with pytest.raises(UserError, match=r"more than 0\.0001"):
         compare(other, lambda b: run(b, error=2.0**-9))
+
+
+def test_the_level_is_that_of_each_row():
+    """A quiet row is not excused by a loud one."""
+    waves = np.array([[1.0, -1.0], [0.01, 0.01]], "float32")
+
+    def twice(inputs):
+        rows = len(inputs["source"])
+        return {"waves": keras.ops.convert_to_tensor(waves[np.arange(rows) % 2])}
+
+    def run_with(error):
+        def run(batches):
+            rows = [len(inputs["serve/source"]) for inputs in batches]
+            found = [waves[np.arange(n) % 2].copy() for n in rows]
+            for values in found[3:]:
+                values[1] += error
+            return [{"serve/waves": values} for values in found]
+
+        return run
+
+    settings = {"signatures": {"serve": twice}, "pieces": (), "shares": {"waves": 1e-2}}
+    serving = replace(SERVING, **settings)
+    assert compare(serving, run_with(5e-5)) == pytest.approx(5e-5, rel=1e-3)
+    with pytest.raises(UserError, match=r"0\.0005, more than 0\.01 of 0\.01"):
+        compare(serving, run_with(5e-4))
 
 
 def test_another_text_is_refused():
