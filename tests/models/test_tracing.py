@@ -48,3 +48,18 @@ def test_a_step_is_traced_once_and_no_shape_before_changes_a_bit(name):
         first.trainable_variables, second.trainable_variables, strict=True
     ):
         np.testing.assert_array_equal(*map(ops.convert_to_numpy, (one, other)))
+
+
+def test_nothing_is_traced_where_functions_run_eagerly():
+    import tensorflow as tf
+
+    model = exact_model("reversal_rr")
+    model.compile(keras.optimizers.SGD(0.01), auto_scale_loss=False)
+    calls, (small, _) = counted(model), batches(model)
+    tf.config.run_functions_eagerly(True)
+    try:
+        for _ in range(2):
+            model.train_on_batch(*small)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert len(calls) == 2
