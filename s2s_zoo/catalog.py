@@ -10,8 +10,8 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from s2s_zoo import distribution
 from s2s_zoo.errors import UserError, check_range
 from s2s_zoo.features.base import MAX_SEED
-from s2s_zoo.models.roomless import without_room
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.models.unallocated import unallocated
 from s2s_zoo.optimizers.accumulation import GradientAccumulation
 from s2s_zoo.optimizers.loss_scaling import (
     AutomaticLossScaleOptimizer,
@@ -224,7 +224,7 @@ class Preset(Generic[TaskT]):
             >>> wide.count_parameters() - preset.parameters
             556032
         """
-        return without_room(
+        return unallocated(
             lambda: sum(math.prod(v.shape) for v in self.build().trainable_variables)
         )
 

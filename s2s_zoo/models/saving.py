@@ -21,7 +21,7 @@ from s2s_zoo.errors import UserError, named_path
 from s2s_zoo.json_text import parse_json
 from s2s_zoo.layers.carry import Carry
 from s2s_zoo.models.assets import read_assets, write_assets
-from s2s_zoo.models.roomless import without_room
+from s2s_zoo.models.unallocated import unallocated
 from s2s_zoo.parts import describe, make, make_of, refusing
 from s2s_zoo.registry import PRESETS, TASKS
 from s2s_zoo.version import __version__
@@ -156,7 +156,7 @@ def _count_parameters(
     kind: type[ModelT], task: Any, parts: dict[str, dict[str, Any]], where: str
 ) -> int:
     """Numbers the file will hold, without making room for them."""
-    return without_room(lambda: stored_numbers(assemble(kind, task, parts, where)))
+    return unallocated(lambda: stored_numbers(assemble(kind, task, parts, where)))
 
 
 def stored_numbers(model: keras.Model) -> int:

@@ -10,9 +10,9 @@ import keras
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.carry import Carry
-from s2s_zoo.models.roomless import without_room
 from s2s_zoo.models.saving import TASK, copy_weights, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.models.unallocated import unallocated
 
 SHOWN = 20
 Shapes = dict[str, tuple[int, ...]]
@@ -126,7 +126,7 @@ def _shown(shapes: Mapping[str, tuple[int, ...]], name: str) -> str:
 
 def _shapes_in(directory: Path) -> Shapes:
     """Shapes of the weights of a preset directory, without making room for them."""
-    return without_room(
+    return unallocated(
         lambda: _shapes(Seq2Seq.from_preset(directory, load_weights=False))
     )
 

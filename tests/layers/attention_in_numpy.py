@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from s2s_zoo.models.roomless import without_room
+from s2s_zoo.models.unallocated import unallocated
 
 
 def softmax(x):
@@ -59,4 +59,4 @@ def parameters(layer, *shapes):
         layer.build(*shapes)
         return sum(math.prod(weight.shape) for weight in layer.trainable_weights)
 
-    return without_room(count)
+    return unallocated(count)

@@ -9,7 +9,7 @@ import keras
 FoundT = TypeVar("FoundT")
 
 
-def without_room(look: Callable[[], FoundT]) -> FoundT:
+def unallocated(look: Callable[[], FoundT]) -> FoundT:
     """What a function finds in a model that it builds: no weight gets values.
 
     In a thread of its own, whose Keras state ends with it: variables that were never
