@@ -23,8 +23,6 @@ loss.
 from dataclasses import replace
 from functools import partial
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.data.spectrogram import SpeechSpectrogram
 from s2s_zoo.decoders.centaur import CentaurDecoder
@@ -32,6 +30,7 @@ from s2s_zoo.encoders.centaur import CentaurEncoder
 from s2s_zoo.features.griffin_lim import GriffinLim
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.losses.spectrogram import SpectrogramLoss
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.novograd import NovoGrad
 from s2s_zoo.optimizers.schedules import ExponentialDecay, PolynomialDecay
 from s2s_zoo.tasks.text_to_speech import TextToSpeech
@@ -118,7 +117,7 @@ centaur_small = register_preset(
             dropout=0.1,
         ),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=1.0),
+            optimizer=partial(Adam, global_clipnorm=1.0),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,

@@ -2,13 +2,12 @@
 
 from functools import partial
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.convs2s import ConvS2SDecoder
 from s2s_zoo.encoders.convs2s import ConvS2SEncoder
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.losses.cross_entropy import CrossEntropy
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import InverseSquareRoot
 from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
@@ -47,7 +46,7 @@ convs2s = register_preset(
             tie_output=True,
         ),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=0.1),
+            optimizer=partial(Adam, global_clipnorm=0.1),
             schedule=partial(
                 InverseSquareRoot,
                 initial_learning_rate=9.0,

@@ -8,13 +8,12 @@ per frequency; the front end those recipes named had one mean and deviation for 
 from dataclasses import replace
 from functools import partial
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.decoders.ctc import CTCDecoder
 from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
 from s2s_zoo.features.spectrogram import LogSpectrogram
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.larc import momentum_larc
 from s2s_zoo.optimizers.schedules import ExponentialDecay, PolynomialDecay
 from s2s_zoo.tasks.speech_to_text import SpeechToText
@@ -57,7 +56,7 @@ deepspeech2_small = register_preset(
         ),
         decoder=partial(CTCDecoder, l2=L2),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam),
+            optimizer=partial(Adam),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-4,

@@ -10,13 +10,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
 from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.losses.cross_entropy import CrossEntropy
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import ExponentialDecay
 from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
@@ -54,7 +53,7 @@ gnmt = register_preset(
         encoder=partial(RecurrentEncoder, units=1024, **ENCODER),
         decoder=partial(AttentionRNNDecoder, width=1024, units=1024, **DECODER),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=32768.0),
+            optimizer=partial(Adam, global_clipnorm=32768.0),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=8e-4,

@@ -2,13 +2,12 @@
 
 from functools import partial
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.decoders.ctc import CTCDecoder
 from s2s_zoo.encoders.deepspeech2 import DeepSpeech2Encoder
 from s2s_zoo.features.mel import MFCC
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import ExponentialDecay
 from s2s_zoo.tasks.speech_to_text import SpeechToText
 
@@ -40,7 +39,7 @@ lstm_ctc_small = register_preset(
         ),
         decoder=partial(CTCDecoder, l2=L2),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=0.25),
+            optimizer=partial(Adam, global_clipnorm=0.25),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,

@@ -15,6 +15,7 @@ from s2s_zoo.decoders.next_token import NextTokenDecoder
 from s2s_zoo.encoders.language_model import LanguageModelEncoder
 from s2s_zoo.features.dropped_tokens import DroppedTokenFeatures
 from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import Constant, ExponentialDecay, PolynomialDecay
 from s2s_zoo.tasks.language_modeling import LanguageModeling
 
@@ -121,7 +122,7 @@ lstm_lm_small = register_preset(
         ),
         decoder=partial(NextTokenDecoder, tie_source=True),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=1.0),
+            optimizer=partial(Adam, global_clipnorm=1.0),
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=3e-3, decay_steps=0, power=1.0
             ),
@@ -151,7 +152,7 @@ lstm_lm_wikitext2 = register_preset(
         ),
         decoder=partial(NextTokenDecoder, tie_source=True),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam),
+            optimizer=partial(Adam),
             schedule=partial(Constant, initial_learning_rate=4e-4),
             batch=160 * 96,
             devices=1,

@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.attention_rnn import AttentionRNNDecoder
 from s2s_zoo.decoders.convs2s import ConvS2SDecoder
@@ -19,6 +17,7 @@ from s2s_zoo.encoders.recurrent import RecurrentEncoder
 from s2s_zoo.encoders.transformer import TransformerEncoder
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.losses.cross_entropy import CrossEntropy
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import PolynomialDecay
 from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
@@ -74,7 +73,7 @@ reversal_rr = register_preset(
         encoder=RECURRENT_ENCODER,
         decoder=RECURRENT_DECODER,
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=3.0),
+            optimizer=partial(Adam, global_clipnorm=3.0),
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=2e-3, decay_steps=0, power=1.0
             ),
@@ -146,7 +145,7 @@ reversal_tt = register_preset(
         decoder=partial(TransformerDecoder, **TINY),
         recipe=replace(
             reversal_rr.recipe,
-            optimizer=partial(keras.optimizers.Adam, beta_2=0.997, epsilon=1e-9),
+            optimizer=partial(Adam, beta_2=0.997, epsilon=1e-9),
             schedule=partial(
                 PolynomialDecay,
                 initial_learning_rate=3e-3,

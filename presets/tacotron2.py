@@ -10,8 +10,6 @@ logarithms, so that loud frequencies do not decide the loss.
 from dataclasses import replace
 from functools import partial
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.data.spectrogram import SpeechSpectrogram
 from s2s_zoo.decoders.tacotron2 import Tacotron2Decoder
@@ -19,6 +17,7 @@ from s2s_zoo.encoders.tacotron2 import Tacotron2Encoder
 from s2s_zoo.features.griffin_lim import GriffinLim
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.losses.spectrogram import SpectrogramLoss
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import ExponentialDecay
 from s2s_zoo.tasks.text_to_speech import TextToSpeech
 
@@ -46,7 +45,7 @@ tacotron2 = register_preset(
             postnet_kernel=5,
         ),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=1.0),
+            optimizer=partial(Adam, global_clipnorm=1.0),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,
@@ -98,7 +97,7 @@ tacotron2_small = register_preset(
             postnet_dropout=0.2,
         ),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=1.0),
+            optimizer=partial(Adam, global_clipnorm=1.0),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=0.01,

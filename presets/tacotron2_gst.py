@@ -11,8 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.data.spectrogram import SpeechSpectrogram
 from s2s_zoo.decoders.tacotron2 import Tacotron2Decoder
@@ -21,6 +19,7 @@ from s2s_zoo.encoders.tacotron2 import Tacotron2Encoder
 from s2s_zoo.features.griffin_lim import GriffinLim
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.losses.spectrogram import SpectrogramLoss
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import ExponentialDecay
 from s2s_zoo.tasks.styled_text_to_speech import StyledTextToSpeech
 
@@ -70,7 +69,7 @@ tacotron2_gst = register_preset(
             postnet_kernel=5,
         ),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=1.0),
+            optimizer=partial(Adam, global_clipnorm=1.0),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,
@@ -127,7 +126,7 @@ tacotron2_gst_small = register_preset(
             postnet_dropout=0.2,
         ),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam, global_clipnorm=1.0),
+            optimizer=partial(Adam, global_clipnorm=1.0),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,

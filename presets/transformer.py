@@ -9,12 +9,11 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.transformer import TransformerDecoder
 from s2s_zoo.encoders.transformer import TransformerEncoder
 from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.larc import adam_larc
 from s2s_zoo.optimizers.novograd import NovoGrad
 from s2s_zoo.optimizers.schedules import InverseSquareRoot, PolynomialDecay
@@ -22,7 +21,7 @@ from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.text_to_text import TextToText
 
 PAPER = "https://arxiv.org/abs/1706.03762"
-ADAM = partial(keras.optimizers.Adam, beta_2=0.997, epsilon=1e-9, ema_momentum=0.999)
+ADAM = partial(Adam, beta_2=0.997, epsilon=1e-9, ema_momentum=0.999)
 """The published LazyAdam does the same: the gradient of a tied table is dense."""
 BIG_DROPOUT = {"dropout": 0.3, "attention_dropout": 0.1, "relu_dropout": 0.3}
 DEMO = {"task.vocabulary": 200, "recipe.batch": 512, "recipe.epochs": 1}

@@ -9,13 +9,12 @@ before the first sample.
 from dataclasses import replace
 from functools import partial
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.data.spectrogram import SpeechSpectrogram
 from s2s_zoo.decoders.wavenet import WaveNetDecoder
 from s2s_zoo.encoders.frames import FrameEncoder
 from s2s_zoo.features.frames import FrameFeatures
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import ExponentialDecay
 from s2s_zoo.tasks.vocoding import Vocoding
 
@@ -31,7 +30,7 @@ wavenet = register_preset(
         encoder=partial(FrameEncoder),
         decoder=partial(WaveNetDecoder, channels=64, blocks=3, layers=10, kernel=3),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.Adam),
+            optimizer=partial(Adam),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=1e-3,

@@ -6,6 +6,7 @@ from s2s_zoo.lazy import lazily
 
 if TYPE_CHECKING:
     from s2s_zoo.optimizers.accumulation import GradientAccumulation
+    from s2s_zoo.optimizers.adam import Adam
     from s2s_zoo.optimizers.averaged_sgd import NonMonotonicASGD
     from s2s_zoo.optimizers.averages import averaged
     from s2s_zoo.optimizers.larc import LARC, adam_larc, momentum_larc
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LARC",
+    "Adam",
     "AutomaticLossScaleOptimizer",
     "Constant",
     "CosineDecay",
@@ -58,6 +60,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         ".accumulation": ("GradientAccumulation",),
+        ".adam": ("Adam",),
         ".averaged_sgd": ("NonMonotonicASGD",),
         ".averages": ("averaged",),
         ".larc": ("LARC", "adam_larc", "momentum_larc"),

@@ -6,12 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.gradients import dense
 from s2s_zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class LazyAdam(keras.optimizers.Adam):
+class LazyAdam(Adam):
     """Adam whose moments of embedding tables live in the rows that were looked up.
 
     In Adam (Kingma and Ba, 2015, https://arxiv.org/abs/1412.6980) the moments of a

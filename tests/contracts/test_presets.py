@@ -87,16 +87,26 @@ def kinds(part):
     return part.func, inner
 
 
-def of_each_kind(names):
-    """The first of the names with the same classes of parts."""
-    first = {}
+def with_new_parts(names):
+    """Those of the names that hold a class of part that none before them holds."""
+    seen, found = set(), set()
     for name in names:
-        first.setdefault(str(kinds(PRESETS.get(name))), name)
-    return set(first.values())
+        own = classes(kinds(PRESETS.get(name)))
+        if not own <= seen:
+            found.add(name)
+        seen |= own
+    return found
+
+
+def classes(found):
+    """The classes that `kinds` tells of."""
+    if isinstance(found, dict):
+        return set().union(*map(classes, found.values()))
+    return {found[0]} | classes(found[1])
 
 
 NETS = topologies("recipe.precision")
-TRACED = of_each_kind(NETS)
+TRACED = with_new_parts(NETS)
 """What TensorFlow trains as a graph; step by step it takes a third of the time."""
 
 

@@ -243,6 +243,20 @@ def image_arrays(place: Path) -> None:
     np.savez(place / "test.npz", x=x.astype("uint16"), y=(y % 2)[:, None])
 
 
+def recording_folders(place: Path) -> None:
+    for label in ("go", "stop"):
+        clips(place / "train" / label)
+        clip(place / "test" / label / "one.sph", format="NIST")
+
+
+def recording_table(place: Path) -> None:
+    names = clips(place)
+    rows = [f"{label},{name},{i}" for i, name in enumerate(names) for label in "ab"]
+    lines(place / "train.csv", "label,path,speaker", *rows)
+    objects = [{"label": "a", "path": name} for name in names]
+    lines(place / "test.jsonl", *map(json.dumps, objects))
+
+
 FORMATS: dict[str, Sequence[Write]] = {
     "utterances": (
         *(columns, common_voice, utterance_objects, librispeech_split, ljspeech),
@@ -254,6 +268,7 @@ FORMATS: dict[str, Sequence[Write]] = {
     ),
     "texts": (plain, partial(plain, packed=True)),
     "labelled_images": (image_folders, image_table, image_arrays),
+    "labelled_recordings": (recording_folders, recording_table),
 }
 """What a kind is read from. Of a kind that is not here, its demo corpus is damaged."""
 
