@@ -49,8 +49,13 @@ def arguments(thing: Any) -> dict[str, Any]:
     return {name: getattr(thing, name) for name in kept}
 
 
-def parameters(cls: type) -> dict[str, inspect.Parameter]:
+def parameters(cls: Any) -> Mapping[str, inspect.Parameter]:
     """The constructor's arguments that are settings; of a layer, without Keras' own."""
+    return _parameters(cls)
+
+
+@cache
+def _parameters(cls: type) -> Mapping[str, inspect.Parameter]:
     if is_dataclass(cls):
         every = inspect.signature(cls).parameters
         kept = [f.name for f in fields(cls) if f.metadata.get("setting", True)]
@@ -141,7 +146,7 @@ def build(part: partial[T], offered: Mapping[str, Any], where: str) -> T:
         else value
         for name, value in part.keywords.items()
     }
-    accepted = {*parameters(part.func), "dtype"}  # type: ignore[arg-type]
+    accepted = {*parameters(part.func), "dtype"}
     taken = {name: value for name, value in offered.items() if name in accepted}
     with refusing(where):
         return part.func(**{**taken, **own})

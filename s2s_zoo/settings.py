@@ -9,7 +9,7 @@ import inspect
 import json
 import re
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from s2s_zoo.errors import UserError
@@ -112,9 +112,14 @@ def _is_node(node: Any) -> bool:
     return is_dataclass or isinstance(node, partial)
 
 
-def _parameters(node: Any) -> dict[str, inspect.Parameter]:
+def _parameters(node: Any) -> Mapping[str, inspect.Parameter]:
     """What makes a node: of a dataclass, or of what a partial will call."""
-    function = node.func if isinstance(node, partial) else type(node)
+    function: Any = node.func if isinstance(node, partial) else type(node)
+    return _parameters_of(function)
+
+
+@cache
+def _parameters_of(function: Any) -> Mapping[str, inspect.Parameter]:
     if inspect.isclass(function) and (
         issubclass(function, ZooLayer) or dataclasses.is_dataclass(function)
     ):

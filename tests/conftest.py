@@ -19,6 +19,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(name, "1")
     # Numba's cache of librosa's functions crashes where two processes write it at once.
+    # LLVM optimizes for half the time that its compilation takes.
+    os.environ.setdefault("NUMBA_OPT", "0")
     kept = Path(__file__).parents[1] / ".pytest_cache" / "numba"
     worker = os.environ["PYTEST_XDIST_WORKER"]
     os.environ.setdefault("NUMBA_CACHE_DIR", str(kept / worker))
@@ -27,12 +29,24 @@ if importlib.util.find_spec("triton"):
     # PyTorch for GPUs loads it late, and its LLVM aborts where TensorFlow's came first.
     import triton  # noqa: F401
 
+COMPILED = ("test_docstrings", "test_griffin_lim", "test_judge", "test_pitch")
+COMPILED += ("test_spectrogram", "test_styled_text_to_speech", "test_text_to_speech")
+COMPILED += ("test_vocoding",)
+"""What calls functions of librosa that Numba compiles, in each worker for itself."""
 TRAININGS = ("learning", "workflows")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Trainings come first, so that in the end no worker waits for another's."""
-    items.sort(key=lambda item: item.path.parent.name not in TRAININGS)
+    """One worker begins with all that is compiled.
+
+    Trainings come next, so that in the end no worker waits for another's.
+    """
+
+    def turn(item: pytest.Item) -> tuple[bool, bool]:
+        compiled = item.path.stem in COMPILED
+        return not compiled, item.path.parent.name not in TRAININGS
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session")
@@ -68,17 +82,11 @@ def undrawn() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def untraced() -> Iterator[None]:
-    """TensorFlow computes step by step, where tracing takes longer than what is run."""
-    import keras
+    """For tests of short searches and trainings of a step or two."""
+    from tests.tracing import untraced
 
-    if keras.backend.backend() != "tensorflow":
+    with untraced():
         yield
-        return
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")

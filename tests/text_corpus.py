@@ -12,6 +12,7 @@ SMALL = {
     "task.tokenizer": "word",
     "task.measure": "exact",
     "task.buckets": 1,
+    "task.search.length_extra": 4,
     "recipe.batch": 512,
     "recipe.precision": "float32",
 }

@@ -72,6 +72,5 @@ def translator(pairs, tmp_path_factory):
     }
     settings = SMALL | widths | {"features.width": 8, "recipe.epochs": 3}
     settings |= {"recipe.average": 2, "recipe.checkpoint_every": 1}
-    settings |= {"task.search.length_extra": 4}
     train(preset="transformer-tiny", data=str(pairs), run_dir=run, settings=settings)
     return run

@@ -30,7 +30,9 @@ PAIRS = [
 
 @pytest.fixture(scope="module")
 def task():
-    return TextToText(tokenizer="word", vocabulary=12, measure="exact").fit(PAIRS)
+    search = TokenSearch(length_extra=8)
+    task = TextToText(tokenizer="word", vocabulary=12, measure="exact", search=search)
+    return task.fit(PAIRS)
 
 
 @pytest.fixture(scope="module")
