@@ -1,5 +1,6 @@
 """Fixtures every test may use."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -29,9 +30,9 @@ if importlib.util.find_spec("triton"):
     # PyTorch for GPUs loads it late, and its LLVM aborts where TensorFlow's came first.
     import triton  # noqa: F401
 
-COMPILED = ("test_docstrings", "test_griffin_lim", "test_judge", "test_pitch")
-COMPILED += ("test_spectrogram", "test_styled_text_to_speech", "test_text_to_speech")
-COMPILED += ("test_vocoding",)
+COMPILED = ("test_attention_sentinel", "test_docstrings", "test_griffin_lim")
+COMPILED += ("test_judge", "test_pitch", "test_spectrogram", "test_vocoding")
+COMPILED += ("test_styled_text_to_speech", "test_text_to_speech")
 """What calls functions of librosa that Numba compiles, in each worker for itself."""
 TRAININGS = ("learning", "workflows")
 
@@ -87,6 +88,16 @@ def untraced() -> Iterator[None]:
 
     with untraced():
         yield
+
+
+@pytest.fixture(scope="module")
+def collected() -> Iterator[None]:
+    """For tests of `fit`, which leaves iterators of TensorFlow in cycles.
+
+    Collecting one waits for its thread, which sleeps the longer the older it is.
+    """
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,8 @@ from s2s_zoo.losses.base import as_tensors
 from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.registry import PRESETS
 
+pytestmark = pytest.mark.usefixtures("collected")
+
 
 @pytest.fixture(scope="module")
 def batch():

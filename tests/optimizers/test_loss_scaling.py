@@ -20,6 +20,7 @@ from s2s_zoo.optimizers.loss_scaling import (
 )
 from tests import prepared
 
+pytestmark = pytest.mark.usefixtures("collected")
 ALGORITHMS = ["backoff", "logmax", 256.0]
 BACKEND = keras.backend.backend()
 INNER = {
