@@ -90,11 +90,11 @@ def untraced() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def collected() -> Iterator[None]:
     """For tests of `fit`, which leaves iterators of TensorFlow in cycles.
 
-    Collecting one waits for its thread, which sleeps the longer the older it is.
+    To collect one is to wait for its thread, the longer the older it is.
     """
     yield
     gc.collect()

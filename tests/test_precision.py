@@ -14,7 +14,6 @@ from s2s_zoo.precision import (
     uses_float16,
 )
 
-pytestmark = pytest.mark.usefixtures("collected")
 PENALTY = 1e-5
 WEIGHT = 1e-3
 

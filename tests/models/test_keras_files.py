@@ -17,7 +17,6 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
 from tests.tiny import batch_of, tiny_preset
 
-pytestmark = pytest.mark.usefixtures("collected")
 LOAD = """
 import json, sys
 import keras, numpy as np

@@ -10,8 +10,6 @@ from s2s_zoo.losses.base import as_tensors
 from s2s_zoo.losses.ctc import CTC
 from s2s_zoo.registry import PRESETS
 
-pytestmark = pytest.mark.usefixtures("collected")
-
 
 @pytest.fixture(scope="module")
 def batch():
@@ -27,6 +25,7 @@ def batch():
     return inputs, target
 
 
+@pytest.mark.usefixtures("collected")
 def test_fit_evaluate_predict(batch):
     keras.utils.set_random_seed(0)
     model = PRESETS.get("deepspeech2_small").scaled().build()

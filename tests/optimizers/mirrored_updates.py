@@ -25,8 +25,7 @@ from s2s_zoo.optimizers.own_rates import OwnRates  # noqa: E402
 MAKE = {
     "larc": lambda: momentum_larc(0.1, eta=0.02),
     "novograd": lambda: NovoGrad(0.05, weight_decay=0.1),
-    "lazy_adam": lambda: LazyAdam(0.05),
-    "own_rates": lambda: OwnRates(keras.optimizers.Adam(0.05), (0.5, 1, 1), (2, 0, 1)),
+    "own_rates": lambda: OwnRates(LazyAdam(0.05), (0.5, 1, 1), (2, 0, 1)),
 }
 
 

@@ -20,7 +20,6 @@ from s2s_zoo.optimizers.loss_scaling import (
 )
 from tests import prepared
 
-pytestmark = pytest.mark.usefixtures("collected")
 ALGORITHMS = ["backoff", "logmax", 256.0]
 BACKEND = keras.backend.backend()
 INNER = {
@@ -170,6 +169,7 @@ def tiny(algorithm: str | float, **settings: Any) -> keras.Model:
     return model
 
 
+@pytest.mark.usefixtures("collected")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_budget_of_skips_ends_fit_with_a_diagnosis(algorithm: str | float) -> None:
     model = tiny(algorithm, max_consecutive_skips=5)
@@ -192,6 +192,7 @@ def test_a_good_step_renews_the_budget() -> None:
     assert float(ops.convert_to_numpy(model.optimizer.skipped_steps)) == 8
 
 
+@pytest.mark.usefixtures("collected")
 @pytest.mark.parametrize("algorithm", ["backoff", "logmax"])
 def test_float16_that_overflows_still_learns(algorithm: str) -> None:
     keras.utils.set_random_seed(0)
