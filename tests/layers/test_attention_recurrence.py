@@ -1,5 +1,7 @@
 """The loop with attention against NumPy and against autograd of PyTorch."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -144,21 +146,23 @@ def test_gradients_are_those_of_autograd(cell, score, dropped):
 @pytest.mark.parametrize(("cell", "score"), KINDS)
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_policies_give_finite_gradients_near_float32(cell, score, policy):
-    layer, exact = make(cell, score, dtype=policy), make(cell, score)
-    x, memory, _, *state = batch(cell)
-
-    def function(layer):
-        def run(x, memory, *state):
-            return ops.cast(both(layer, x, memory, None, *state), "float32")
-
-        return run
-
-    arrays = [x, memory, *state]
-    found, gradients = value_and_gradients(function(layer), arrays)
-    expected, references = value_and_gradients(function(exact), arrays)
+    found, gradients = under(policy, cell, score)
+    expected, references = under("float32", cell, score)
     np.testing.assert_allclose(found, expected, atol=0.2)
     for ours, theirs in zip(gradients, references, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=0.05 * np.abs(theirs).max() + 0.3)
+
+
+@functools.cache
+def under(policy, cell, score):
+    """Values and gradients of both outputs, in float32."""
+    layer = make(cell, score, dtype=policy)
+    x, memory, _, *state = batch(cell)
+
+    def run(x, memory, *state):
+        return ops.cast(both(layer, x, memory, None, *state), "float32")
+
+    return value_and_gradients(run, [x, memory, *state])
 
 
 def test_unknown_batch_and_lengths_trace_in_tensorflow():

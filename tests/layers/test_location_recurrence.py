@@ -1,5 +1,7 @@
 """Location-sensitive attention and its recurrence, against PyTorch."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -132,14 +134,18 @@ def test_weights_are_shared_among_real_frames():
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_policies_give_finite_gradients_near_float32(policy):
-    x, memory, _ = batch()
-    pairs = []
-    for layer in (make(dtype=policy), make()):
-        function = lambda x, memory, layer=layer: all_of(layer, x, memory)  # noqa: E731
-        value, gradients = value_and_gradients(function, [x, memory])
-        pairs.append([value, *gradients])
-    for ours, exact in zip(*pairs, strict=True):
+    for ours, exact in zip(under(policy), under("float32"), strict=True):
         np.testing.assert_allclose(ours, exact, atol=0.05 * np.abs(exact).max() + 0.1)
+
+
+@functools.cache
+def under(policy):
+    """The value and all gradients."""
+    layer, (x, memory, _) = make(dtype=policy), batch()
+    value, gradients = value_and_gradients(
+        lambda x, memory: all_of(layer, x, memory), [x, memory]
+    )
+    return value, *gradients
 
 
 @pytest.mark.parametrize("size", [1, 4, 5, 9])

@@ -60,8 +60,7 @@ def after_large_batches(inner):
 
 
 @pytest.mark.parametrize("inner", INNER)
-@pytest.mark.parametrize("scaled", [False, True])
-@pytest.mark.parametrize("steps", [len(SIZES), 100])
+@pytest.mark.parametrize(("steps", "scaled"), [(len(SIZES), True), (100, False)])
 def test_pieces_equal_the_large_batch(inner, scaled, steps):
     accumulation = GradientAccumulation(INNER[inner](), steps)
     outer = AutomaticLossScaleOptimizer(accumulation) if scaled else accumulation

@@ -21,14 +21,18 @@ SETTINGS = {
     "encoder.kernels": ((3, 3),),
     "encoder.strides": ((2, 2),),
     "encoder.filters": (2,),
-    "encoder.rnn_layers": 1,
-    "encoder.rnn_units": 4,
+    "encoder.rnn_layers": 0,
     "encoder.projection": 4,
     "encoder.dropout": 0.5,
     "task.buckets": 1,
     "recipe.batch": 4.0,
     "recipe.epochs": 9,
     "recipe.max_steps": 5,
+}
+RECURRENT = {
+    "encoder__rnn_layers": 1,
+    "encoder__rnn_units": 4,
+    "recipe__precision": "mixed_float16",
 }
 
 
@@ -70,14 +74,12 @@ def last_state(run):
 @pytest.fixture(scope="module")
 def recorded(corpus, tmp_path_factory):
     run, notes = tmp_path_factory.mktemp("runs") / "recorded", Notes()
-    result = run_training(corpus, run, notes, recipe__precision="mixed_float16")
+    result = run_training(corpus, run, notes, **RECURRENT)
     return run, notes, result
 
 
 def test_recording_changes_no_bit_of_the_training(recorded, corpus, tmp_path):
-    plain = run_training(
-        corpus, tmp_path / "plain", numerics=False, recipe__precision="mixed_float16"
-    )
+    plain = run_training(corpus, tmp_path / "plain", numerics=False, **RECURRENT)
     assert plain.numerics is None
     assert not (tmp_path / "plain/numerics.jsonl").exists()
     pairs = zip(last_state(recorded[0]), last_state(tmp_path / "plain"), strict=True)

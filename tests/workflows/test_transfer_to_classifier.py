@@ -22,13 +22,12 @@ class Notes(Reporter):
         self.notes.append(text)
 
 
-@pytest.fixture
-def language_model(tmp_path):
-    data = tmp_path / "texts"
-    data.mkdir()
+@pytest.fixture(scope="module")
+def language_model(tmp_path_factory):
+    data = tmp_path_factory.mktemp("texts")
     for split in ("train", "valid"):
         (data / f"{split}.txt").write_text("\n".join(LINES) + "\n")
-    run = tmp_path / "language_model"
+    run = tmp_path_factory.mktemp("runs") / "language_model"
     settings = {**SMALL, "features.width": 4, "task.vocabulary": 9, "recipe.batch": 64}
     train(preset="lstm_lm_small", data=str(data), run_dir=run, settings=settings)
     return run
