@@ -20,7 +20,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(name, "1")
     # Numba's cache of librosa's functions crashes where two processes write it at once.
-    # LLVM optimizes for half the time that its compilation takes.
+    # Optimizing is a third of what compilation takes.
     os.environ.setdefault("NUMBA_OPT", "0")
     kept = Path(__file__).parents[1] / ".pytest_cache" / "numba"
     worker = os.environ["PYTEST_XDIST_WORKER"]
