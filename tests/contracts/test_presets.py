@@ -141,6 +141,16 @@ def test_trains_and_comes_back_from_its_directory(name, tmp_path):
             np.testing.assert_array_equal(value, expected[name])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(set(NETS) - TRACED))
+def test_the_others_train_as_graphs_too(name):
+    keras.utils.set_random_seed(0)
+    preset = PRESETS.get(name).scaled()
+    model = preset.build()
+    preset.compile(model, updates=10)
+    check_training(model, batch_of(preset), as_graph=True)
+
+
 def check_training(model, batch, as_graph):
     """Overflows are skipped, and a warm-up may start at a rate of 0."""
     if keras.backend.backend() == "tensorflow":
