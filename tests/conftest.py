@@ -34,20 +34,29 @@ COMPILED = ("test_attention_sentinel", "test_docstrings", "test_griffin_lim")
 COMPILED += ("test_judge", "test_pitch", "test_spectrogram", "test_vocoding")
 COMPILED += ("test_styled_text_to_speech", "test_text_to_speech")
 """What calls functions of librosa that Numba compiles, in each worker for itself."""
-TRAININGS = ("learning", "workflows")
+LONG = ("test_examples", "learning", "workflows")
+"""Modules and folders of the longest tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker begins with all that is compiled.
 
-    Trainings come next, so that in the end no worker waits for another's.
+    What is long comes next, so that in the end no worker waits for another's.
     """
 
     def turn(item: pytest.Item) -> tuple[bool, bool]:
         compiled = item.path.stem in COMPILED
-        return not compiled, item.path.parent.name not in TRAININGS
+        return not compiled, not {item.path.stem, item.path.parent.name} & set(LONG)
 
     items.sort(key=turn)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sooner_traced() -> None:
+    """Graphs take less time to make; they compute what they would."""
+    from tests.tracing import as_written
+
+    as_written()
 
 
 @pytest.fixture(scope="session")

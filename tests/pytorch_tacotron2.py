@@ -170,7 +170,7 @@ class Decoder(nn.Module):
     def kept(self, number, steps):
         """What the zoo drops of each frame, which no other library can tell."""
         one = np.ones((), "int32")
-        return double(self.layer.prenet._kept(number, 0 * one, steps, 0 * one))
+        return double(self.layer.prenet._kept(0 * one, steps, 0 * one)[number])
 
     def refine(self, frames, length):
         """The frames of a row, as long as it is."""

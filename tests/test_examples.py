@@ -20,7 +20,7 @@ def run(name, *arguments):
 
 def test_speech_to_text(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", train=6, validation=1)
-    out = run("speech_to_text.py", corpus, 2)
+    out = run("speech_to_text.py", corpus, 1)
     assert out.startswith("step 0: loss ")
     assert out.count("heard") == 3
 
@@ -30,7 +30,7 @@ def test_speech_to_text(tmp_path):
     reason="needs the extra demo: pip install 's2s-zoo[demo]'",
 )
 def test_translation():
-    out = run("translation.py", "demo_numbers", 2)
+    out = run("translation.py", "demo_numbers", 1)
     assert out.startswith("step 0: loss ")
     assert out.count("written") == 5
 

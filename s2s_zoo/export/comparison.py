@@ -19,7 +19,7 @@ Runner = Callable[[list[Arrays]], list[Arrays]]
 def compare(serving: Serving, run: Runner) -> float:
     """Run the exported model and the model itself on the same raw inputs.
 
-    Each sample goes through alone and all of them as one padded batch. Texts must
+    The first sample goes through alone, and all of them as one padded batch. Texts must
     be what the model says, integers equal, floats within the tolerance. A format
     that reads texts is given texts, and their ids too.
 
@@ -34,14 +34,14 @@ def compare(serving: Serving, run: Runner) -> float:
     Raises:
         UserError: it is larger, or another output differs; names both values.
     """
-    groups = [[sample] for sample in serving.samples] + [serving.samples]
+    groups = [serving.samples[:1], serving.samples]
     found_in_all = run([signature_inputs(serving, group) for group in groups])
     say = serving.says or serving.model.generate
     texts = say(serving.samples) if serving.pieces else []
     problems, largest = [], 0.0
-    for i, found in enumerate(found_in_all):
-        expected = _outputs(serving, groups[i], texts[i : i + 1] or texts)
-        lengths = ", ".join(str(len(sample)) for sample in groups[i])
+    for group, found in zip(groups, found_in_all, strict=True):
+        expected = _outputs(serving, group, texts[: len(group)])
+        lengths = ", ".join(str(len(sample)) for sample in group)
         for key in sorted({*expected, *found}):
             share = serving.shares.get(key.partition("/")[2])
             difference, problem = _difference(

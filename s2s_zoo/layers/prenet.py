@@ -76,22 +76,24 @@ class Prenet(ZooLayer):
     ) -> Tensor:
         """(B, U, units) of `frames` (B, U, D), numbered from `first` on."""
         x = ops.cast(frames, self.compute_dtype)
+        drops = not training and self.rate and self.always
+        kept = self._kept(first, ops.shape(x)[1], seed) if drops else None
         for i in range(self.layers):
             x = self.denses[i](x)
             if training:
                 x = self.drops[i](x, training=True)
-            elif self.rate and self.always:
-                x = x * self._kept(i, first, ops.shape(x)[1], seed)
+            elif kept is not None:
+                x = x * kept[i]
         return x
 
     def _kept(
-        self, layer: int, first: Tensor | int, count: Tensor | int, seed: Tensor | int
+        self, first: Tensor | int, count: Tensor | int, seed: Tensor | int
     ) -> Tensor:
-        """(U, units) factors, 0 for what is dropped."""
+        """(layers, U, units) factors, 0 for what is dropped."""
+        layer = ops.arange(self.layers, dtype="int32")[:, None, None]
         frame = ops.cast(first, "int32") + ops.arange(count, dtype="int32")[:, None]
         unit = ops.arange(self.units, dtype="int32")[None]
-        key = (ops.cast(seed, "int32"), ops.cast(layer, "int32"))
-        drawn = uniform(threefry(key, (frame, unit))[0])
+        drawn = uniform(threefry((ops.cast(seed, "int32"), layer), (frame, unit))[0])
         factor = ops.where(drawn > self.rate, 1 / (1 - self.rate), 0.0)
         return ops.cast(factor, self.compute_dtype)
 

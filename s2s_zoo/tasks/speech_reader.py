@@ -239,7 +239,7 @@ class SpeechReader(Runner):
         if seconds:
             whole = self.source(by_length[seconds[-1]])
         else:
-            noise = np.random.default_rng(0).normal(0, 0.1, 2 * task.sample_rate)
+            noise = np.random.default_rng(0).normal(0, 0.1, task.sample_rate)
             whole = noise.astype(np.float32)
         return [whole[: len(whole) * part // 4] for part in (2, 3, 4)]
 

@@ -146,7 +146,7 @@ def test_a_source_alone_is_spoken_as_in_any_batch():
 def test_forced_attention_never_goes_back_nor_far_ahead():
     decoder = make(reduction=1)
     decoder.stop_dense.bias.assign(np.full(1, -99.0, "float32"))
-    search = FrameSearch(frames_per_token=3.0)
+    search = FrameSearch(frames_per_token=3.0, extra_frames=1)
     free, held = (write(decoder, search.parse(f"ahead={n}")) for n in (0, 2))
     places = [f["alignments"][0, :18].argmax(-1) for f in (free, held)]
     steps = [np.diff(place, prepend=0) for place in places]

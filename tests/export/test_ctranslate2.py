@@ -36,6 +36,7 @@ LINES = [
 ]
 PAIRS = [Pair(str(i), line, line[::-1]) for i, line in enumerate(LINES)]
 SIZES = {"layers": 2, "width": 16, "heads": 4, "hidden": 24}
+SHALLOW = {"encoder.layers": 1, "decoder.layers": 1}
 
 
 def sources():
@@ -244,6 +245,7 @@ def exported(tmp_path_factory):
     model = transformer(
         **{"task.joint": False, "decoder.tie_source": False},
         **{"recipe.precision": "mixed_bfloat16"},
+        **SHALLOW,
     )
     model.save_to_preset(run / "preset")
     result = export(run=run, format="ctranslate2")

@@ -120,7 +120,7 @@ def check(model, rows, found):
 
 
 def test_serves_without_the_package(run, exported, tmp_path):
-    rows = noise(0.31, 1.27, 0.8)
+    rows = noise(0.31, 0.67, 0.5)
     found, errors = client(exported, rows, tmp_path)
     assert found["signatures"] == ["log_probabilities", "serve", "serving_default"]
     check(Seq2Seq.from_preset(run / "preset"), rows, found)

@@ -80,7 +80,7 @@ def runs(request, family, tmp_path_factory):
     directory = tmp_path_factory.mktemp(f"{family}_{request.param}")
     whole, part = directory / "whole", directory / "part"
     settings = {"recipe.precision": request.param, "recipe.keep_checkpoints": 1000}
-    settings["recipe.checkpoint_every"] = FIRST // 2
+    settings |= {"recipe.checkpoint_every": FIRST // 2, "recipe.validate_every": 1000}
     ended = train(preset=family, run_dir=whole, settings=settings)
     assert not ended.interrupted
     left_after(FIRST // 2, whole, part)

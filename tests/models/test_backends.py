@@ -20,7 +20,7 @@ from tests.tiny import draw_weights, exact_model, speech_batch
 
 HERE = keras.backend.backend()
 OTHERS = [name for name in ("tensorflow", "jax", "torch") if name != HERE]
-NAMES = ("deepspeech2_small", "deepspeech2_medium", "lstm_ctc_small")
+NAMES = ("deepspeech2_small", "lstm_ctc_small")
 LOGITS = 1e-4
 """How far backends may lie apart, absolute."""
 
