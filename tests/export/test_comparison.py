@@ -156,5 +156,5 @@ def test_texts_are_compared_and_their_ids():
         batch=lambda rows: batch([np.ones(len(r.split()), np.float32) for r in rows]),
     )
     assert compare(serving, of_texts()) == 0.0
-    with pytest.raises(UserError, match=r"serve/sums on inputs of length 1, 3, 5: by 1,"):
+    with pytest.raises(UserError, match=r"sums on inputs of length 1, 3, 5: by 1,"):
         compare(serving, of_texts(**{"b b": 3}))
