@@ -60,3 +60,4 @@ class Adam(keras.optimizers.Adam):
 
 if keras.backend.backend() == "torch":
     Adam = keras.optimizers.Adam  # type: ignore[misc]
+    keras.saving.get_custom_objects()["s2s_zoo>Adam"] = Adam

@@ -50,6 +50,15 @@ def test_moves_as_pytorch_does():
         check(after, [p.detach().numpy() for p in parameters])
 
 
+def test_comes_back_as_what_is_fast_here():
+    """Whatever backend wrote it."""
+    written = keras.saving.serialize_keras_object(Adam(0.25))
+    written |= {"module": Adam.__module__, "registered_name": "s2s_zoo>Adam"}
+    found = keras.saving.deserialize_keras_object(written)
+    assert type(found) is type(Adam())
+    assert float(found.learning_rate) == 0.25
+
+
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="counts TensorFlow's operations"
 )
