@@ -39,16 +39,24 @@ LONG = ("test_examples", "learning", "workflows")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker begins with all that is compiled.
+    """One worker begins with all that is compiled and with what prepares processes.
 
     What is long comes next, so that in the end no worker waits for another's.
     """
+    preparing = {item.path for item in items if _prepares(item)}
 
-    def turn(item: pytest.Item) -> tuple[bool, bool]:
-        compiled = item.path.stem in COMPILED
-        return not compiled, not {item.path.stem, item.path.parent.name} & set(LONG)
+    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+        compiled, place = item.path.stem in COMPILED, item.path.parent.name
+        long = not {item.path.stem, place}.isdisjoint(LONG)
+        return not compiled, item.path not in preparing, not long
 
     items.sort(key=turn)
+
+
+def _prepares(item: pytest.Item) -> bool:
+    """Whether a test may be the first that needs a server of processes."""
+    names = getattr(item, "fixturenames", ())
+    return "warm_exports" in names or hasattr(getattr(item, "module", None), "prepared")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -143,6 +143,17 @@ def run(
     return subprocess.CompletedProcess(list(command), process.returncode, out, err)
 
 
+def on_two_devices(script: Path, *arguments: object) -> str:
+    """What a script prints that imports `tests.virtual_devices` first."""
+    import keras
+
+    root = str(Path(__file__).parents[1])
+    found = {"KERAS_BACKEND": keras.backend.backend(), "PYTHONPATH": root}
+    done = run([sys.executable, script, *arguments], env={**os.environ, **found})
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
 def _read(descriptor: int) -> str:
     with open(descriptor, errors="replace") as file:
         return file.read()

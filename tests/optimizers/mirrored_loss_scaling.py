@@ -8,16 +8,14 @@ import json
 import sys
 
 import numpy as np
+
+import tests.virtual_devices  # noqa: F401  # before a backend starts
+
+# isort: split
+import keras
 import tensorflow as tf
 
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
-
-import keras  # noqa: E402
-
-from s2s_zoo.optimizers.loss_scaling import AutomaticLossScaleOptimizer  # noqa: E402
+from s2s_zoo.optimizers.loss_scaling import AutomaticLossScaleOptimizer
 
 BURST = {"backoff": 500, "logmax": 50, 64.0: 50}
 

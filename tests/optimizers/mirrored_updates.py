@@ -8,19 +8,17 @@ import contextlib
 import json
 
 import numpy as np
+
+import tests.virtual_devices  # noqa: F401  # before a backend starts
+
+# isort: split
+import keras
 import tensorflow as tf
 
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(
-    cpu, [tf.config.LogicalDeviceConfiguration()] * 2
-)
-
-import keras  # noqa: E402
-
-from s2s_zoo.optimizers.larc import momentum_larc  # noqa: E402
-from s2s_zoo.optimizers.lazy_adam import LazyAdam  # noqa: E402
-from s2s_zoo.optimizers.novograd import NovoGrad  # noqa: E402
-from s2s_zoo.optimizers.own_rates import OwnRates  # noqa: E402
+from s2s_zoo.optimizers.larc import momentum_larc
+from s2s_zoo.optimizers.lazy_adam import LazyAdam
+from s2s_zoo.optimizers.novograd import NovoGrad
+from s2s_zoo.optimizers.own_rates import OwnRates
 
 MAKE = {
     "larc": lambda: momentum_larc(0.1, eta=0.02),

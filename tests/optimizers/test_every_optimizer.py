@@ -1,7 +1,6 @@
 """What every optimizer of the zoo keeps of Keras' promises."""
 
 import json
-import sys
 from pathlib import Path
 
 import keras
@@ -176,8 +175,6 @@ def test_two_replicas_do_what_one_device_does_with_the_whole_batch():
     if keras.backend.backend() != "tensorflow":
         pytest.skip("tf.distribute belongs to the TensorFlow backend")
     script = Path(__file__).with_name("mirrored_updates.py")
-    done = prepared.run([sys.executable, script])
-    assert done.returncode == 0, done.stderr[-2000:]
-    differences = json.loads(done.stdout.splitlines()[-1])
+    differences = json.loads(prepared.on_two_devices(script).splitlines()[-1])
     assert sorted(differences) == ["larc", "novograd", "own_rates"]
     assert max(differences.values()) < 1e-6, differences

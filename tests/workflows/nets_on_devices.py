@@ -7,7 +7,7 @@ when a backend starts.
 import json
 from contextlib import nullcontext
 
-import tests.workflows.virtual_devices  # noqa: F401  # before a backend starts
+import tests.virtual_devices  # noqa: F401  # before a backend starts
 
 # isort: split
 import keras

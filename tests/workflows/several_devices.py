@@ -9,7 +9,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-import tests.workflows.virtual_devices  # noqa: F401  # before a backend starts
+import tests.virtual_devices  # noqa: F401  # before a backend starts
 
 # isort: split
 import keras

@@ -1,8 +1,6 @@
 """Training that several devices share."""
 
 import json
-import os
-import sys
 from pathlib import Path
 
 import keras
@@ -16,11 +14,10 @@ from tests.speech_corpus import write_corpus
 from tests.tiny import topologies
 
 BACKEND = keras.backend.backend()
-ROOT = Path(__file__).parents[2]
 
 
 def test_two_devices_learn_what_one_learns(tmp_path):
-    kinds = json.loads(on_virtual_devices("several_devices.py", tmp_path))
+    kinds = json.loads(on_two_devices("several_devices.py", tmp_path))
     assert kinds.pop("fit") < 1e-5
     for kind, found in kinds.items():
         one, two = found["losses"]
@@ -32,7 +29,7 @@ def test_two_devices_learn_what_one_learns(tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_every_kind_of_network_steps_on_two_devices_as_on_one():
-    lines = on_virtual_devices("nets_on_devices.py").splitlines()
+    lines = on_two_devices("nets_on_devices.py").splitlines()
     assert [json.loads(line)[0] for line in lines] == topologies()
     for line in lines:
         name, (one, two), difference = json.loads(line)
@@ -40,16 +37,11 @@ def test_every_kind_of_network_steps_on_two_devices_as_on_one():
         assert difference < 1e-5, name
 
 
-def on_virtual_devices(script, *arguments):
+def on_two_devices(script, *arguments):
     """What a script prints in a process where the processor counts as two devices."""
     if BACKEND == "torch":
         pytest.skip("PyTorch trains on one device")
-    done = prepared.run(
-        [sys.executable, Path(__file__).with_name(script), *arguments],
-        env={**os.environ, "KERAS_BACKEND": BACKEND, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+    return prepared.on_two_devices(Path(__file__).with_name(script), *arguments)
 
 
 @pytest.mark.parametrize("count", [2, 64])

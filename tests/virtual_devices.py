@@ -12,3 +12,7 @@ if os.environ["KERAS_BACKEND"] == "tensorflow":
         tf.config.list_physical_devices("CPU")[0],
         [tf.config.LogicalDeviceConfiguration()] * 2,
     )
+
+from tests.tracing import as_written
+
+as_written()
