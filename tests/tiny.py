@@ -90,7 +90,7 @@ def searched(model: Seq2Seq, inputs: dict, search: Search) -> dict:
 
 def batch_of(preset: Preset) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Inputs and targets of a small batch of noise for any preset."""
-    return preset.task.random_batch(preset.task.evaluation_budget / 170)[0]
+    return preset.task.random_batch(preset.task.evaluation_budget / 340)[0]
 
 
 def speech_batch(
