@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import keras
-
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.next_token import NextTokenDecoder
 from s2s_zoo.encoders.language_model import LanguageModelEncoder
@@ -17,6 +15,7 @@ from s2s_zoo.features.dropped_tokens import DroppedTokenFeatures
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import Constant, ExponentialDecay, PolynomialDecay
+from s2s_zoo.optimizers.sgd import SGD
 from s2s_zoo.tasks.language_modeling import LanguageModeling
 
 PTB_WORDS = 10_002
@@ -61,7 +60,7 @@ lstm_lm_ptb = register_preset(
         task=LanguageModeling(vocabulary=PTB_WORDS, window=35),
         **zaremba(650, dropout=0.5, initial_range=0.05),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.SGD, global_clipnorm=5 / 35),
+            optimizer=partial(SGD, global_clipnorm=5 / 35),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=35.0,
@@ -88,7 +87,7 @@ lstm_lm_ptb_small = register_preset(
         **zaremba(200, dropout=0.0, initial_range=0.1),
         recipe=replace(
             lstm_lm_ptb.recipe,
-            optimizer=partial(keras.optimizers.SGD, global_clipnorm=5 / 20),
+            optimizer=partial(SGD, global_clipnorm=5 / 20),
             schedule=partial(
                 ExponentialDecay,
                 initial_learning_rate=20.0,

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
         PolynomialDecay,
         Schedule,
     )
+    from s2s_zoo.optimizers.sgd import SGD
     from s2s_zoo.optimizers.wrapper import OptimizerWrapper
 
 __all__ = [
     "LARC",
+    "SGD",
     "Adam",
     "AutomaticLossScaleOptimizer",
     "Constant",
@@ -82,6 +84,7 @@ __getattr__, __dir__ = lazily(
             "PolynomialDecay",
             "Schedule",
         ),
+        ".sgd": ("SGD",),
         ".wrapper": ("OptimizerWrapper",),
     },
 )

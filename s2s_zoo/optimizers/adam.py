@@ -5,16 +5,18 @@ from typing import Any
 import keras
 from keras import ops
 
+from s2s_zoo.optimizers.gradients import ByWholeNorms
 from s2s_zoo.typing import Tensor
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class Adam(keras.optimizers.Adam):
+class Adam(ByWholeNorms, keras.optimizers.Adam):
     """Adam that computes the size of its step once an update, not once a variable.
 
     Its numbers are those of `keras.optimizers.Adam` (Kingma and Ba, 2015,
-    https://arxiv.org/abs/1412.6980, end of section 2). On PyTorch it is that class,
-    which there moves all variables in a few calls.
+    https://arxiv.org/abs/1412.6980, end of section 2), but for norms of gradients of
+    look-ups, which that class takes slice by slice on TensorFlow. On PyTorch it is that
+    class, which there moves all variables in a few calls.
 
     Args:
         args: as of `keras.optimizers.Adam`.

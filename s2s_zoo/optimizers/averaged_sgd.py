@@ -8,13 +8,13 @@ import numpy as np
 from keras import ops
 
 from s2s_zoo.errors import check_range
-from s2s_zoo.optimizers.gradients import dense
+from s2s_zoo.optimizers.gradients import ByWholeNorms
 
 MAX_INTERVAL = 1000
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class NonMonotonicASGD(keras.optimizers.SGD):
+class NonMonotonicASGD(ByWholeNorms, keras.optimizers.SGD):
     """SGD whose weights are averaged from when validations get no better (NT-ASGD).
 
     Merity et al., 2017, https://arxiv.org/abs/1708.02182, algorithm 1: averaging
@@ -64,13 +64,6 @@ class NonMonotonicASGD(keras.optimizers.SGD):
 
     def _scalar(self, name: str) -> Any:
         return self.add_variable((), initializer="zeros", dtype="int32", name=name)
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """As of Keras; norms are those of whole gradients."""
-        variables = trainable_variables or self._trainable_variables
-        pairs = zip(grads, variables, strict=True)
-        whole = [g if g is None else dense(g, v) for g, v in pairs]
-        super().apply(whole, trainable_variables)
 
     def validated(self, value: float) -> None:
         """Hear of a validation, lower values being better."""

@@ -14,3 +14,25 @@ def dense(gradient: Tensor, variable: Any) -> Tensor:
     reshape adds up those of the same row.
     """
     return ops.reshape(ops.cast(gradient, "float32"), variable.shape)
+
+
+class ByWholeNorms:
+    """Lets the optimizer of Keras it is mixed into clip by norms of whole gradients.
+
+    On TensorFlow Keras squares each slice of a look-up by itself: a row that a batch
+    looks up n times counts up to n times too little.
+    """
+
+    clipnorm: float | None
+    global_clipnorm: float | None
+    _trainable_variables: list[Any]
+
+    def apply(
+        self, grads: list[Tensor | None], trainable_variables: list[Any] | None = None
+    ) -> None:
+        """As of Keras."""
+        if self.clipnorm or self.global_clipnorm:
+            variables = trainable_variables or self._trainable_variables
+            pairs = zip(grads, variables, strict=True)
+            grads = [g if g is None else dense(g, v) for g, v in pairs]
+        super().apply(grads, trainable_variables)  # type: ignore[misc]

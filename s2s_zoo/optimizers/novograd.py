@@ -5,14 +5,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from s2s_zoo.optimizers.gradients import dense
+from s2s_zoo.optimizers.gradients import ByWholeNorms, dense
 from s2s_zoo.typing import Tensor
 
 _SETTINGS = ("beta_1", "beta_2", "epsilon", "grad_averaging", "legacy")
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
-class NovoGrad(keras.optimizers.Optimizer):
+class NovoGrad(ByWholeNorms, keras.optimizers.Optimizer):
     """Momentum over gradients divided by one running norm for each variable.
 
     Algorithm 1 of the paper, for a variable w with gradient g and rate λ:
