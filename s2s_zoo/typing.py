@@ -5,11 +5,16 @@ B batch · S audio samples · T source time · U target time · D features · V 
 
 from typing import Any, NamedTuple, TypeAlias, TypedDict
 
+from numpy.typing import NDArray
+
 Tensor: TypeAlias = Any
 """A tensor of whichever backend runs; Keras has no public static type for it."""
 
 Tensors: TypeAlias = dict[str, Tensor]
 """Tensors by name, such as the inputs of a batch or what a decoder gives."""
+
+Arrays: TypeAlias = dict[str, NDArray[Any]]
+"""Arrays by name, such as a batch on its way to a model."""
 
 Shape: TypeAlias = tuple[Any, ...]
 """Sizes of a tensor; None where a size is not known before it runs."""

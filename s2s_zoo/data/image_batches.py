@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +12,7 @@ from s2s_zoo.data.labelled import Labelled
 from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.errors import UserError
-
-Arrays = dict[str, NDArray[Any]]
+from s2s_zoo.typing import Arrays
 
 
 @dataclass(frozen=True)

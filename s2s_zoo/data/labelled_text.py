@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,8 @@ from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.data.text import GROWTH
 from s2s_zoo.data.text_codec import TextCodec
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import PAD
-
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import csv
 import io
 import itertools
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from s2s_zoo.data.utf8 import numbered_lines
 from s2s_zoo.errors import UserError
+from s2s_zoo.json_text import parse_json
 
 MAX_CHARACTERS = csv.field_size_limit()
 """Of a value: as many as the csv module reads."""
@@ -120,16 +120,16 @@ def json_values(path: Path, text: str) -> Iterator[tuple[str, Any]]:
         return
     for where, line in numbered_lines(path, text):
         try:
-            yield where, json.loads(line)
-        except (ValueError, RecursionError) as error:
+            yield where, parse_json(line)
+        except ValueError as error:
             raise UserError(f"{where}: not JSON: {error}") from error
 
 
 def is_json_object(line: str) -> bool:
     """Whether a line is a JSON object by itself."""
     try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
+        return isinstance(parse_json(line), dict)
+    except ValueError:
         return False
 
 
@@ -140,8 +140,8 @@ def json_document(path: Path, text: str) -> list[Any] | None:
         UserError: it begins as such a document and breaks off; names the line.
     """
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         if text.lstrip().partition("\n")[0].strip() not in ("{", "["):
             return None
         line, reason = getattr(error, "lineno", 1), getattr(error, "msg", error)

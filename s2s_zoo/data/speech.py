@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,8 @@ from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.errors import UserError
+from s2s_zoo.typing import Arrays
 
-Arrays = dict[str, NDArray[Any]]
 ROUNDING_SECONDS = 0.002
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,8 @@ from s2s_zoo.data.plan import Batch, Bucket
 from s2s_zoo.data.texts import BLOCK, Text
 from s2s_zoo.data.tokenizer import Tokenizer
 from s2s_zoo.data.words import encode_texts
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import END, PAD
-
-Arrays = dict[str, NDArray[Any]]
 
 HALVED_SHARE = 0.05
 """Share of windows that are drawn around half the length."""

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,8 @@ from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.data.token_store import TokenStore, token_store
 from s2s_zoo.data.tokenizer import Tokenizer
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import END, PAD
-
-Arrays = dict[str, NDArray[Any]]
 
 GROWTH = 2.0
 """Times the dropout, by how much a sentence that is cut at random is expected to grow.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +12,9 @@ from s2s_zoo.data.padding import pad
 from s2s_zoo.data.plan import Batch, BatchPlan
 from s2s_zoo.data.spectrogram import SpeechSpectrogram
 from s2s_zoo.errors import UserError
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import PAD
 
-Arrays = dict[str, NDArray[Any]]
 TAIL = 4
 """Frames of silence behind a recording, at which a decoder is to stop."""
 FULL = 1 - 2**-14

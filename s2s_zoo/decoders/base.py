@@ -1,19 +1,17 @@
 """The contract of decoders."""
 
 import abc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from keras import ops
-from numpy.typing import NDArray
 
 from s2s_zoo.features.base import Features
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.layers.embedding import TokenEmbedding
-from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
+from s2s_zoo.typing import Arrays, DecoderState, EncoderOutput, Tensor, Tensors
 from s2s_zoo.vocabulary import START
 
-Arrays = Mapping[str, NDArray[Any]]
 Batched = tuple[Arrays, Arrays]
 """A batch of inputs and target."""
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from s2s_zoo.errors import UserError
 from s2s_zoo.tasks.serving import DEFAULT, OF_TOKENS, Serving, besides_ids
+from s2s_zoo.typing import Arrays
 
 SHOWN = 3
 
-Arrays = dict[str, NDArray[Any]]
 Runner = Callable[[list[Arrays]], list[Arrays]]
 
 

@@ -23,7 +23,6 @@ from s2s_zoo.decoders.transformer import DecoderBlock, TransformerDecoder
 from s2s_zoo.encoders.transformer import EncoderBlock, TransformerEncoder
 from s2s_zoo.errors import UserError
 from s2s_zoo.export import run_ctranslate2
-from s2s_zoo.export.comparison import Arrays
 from s2s_zoo.export.elsewhere import run_elsewhere
 from s2s_zoo.features.tokens import TokenFeatures
 from s2s_zoo.layers.attention import SelfAttention
@@ -34,7 +33,7 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.serving import Serving, Signature
 from s2s_zoo.tasks.text_to_text import TextToText
-from s2s_zoo.typing import Tensor
+from s2s_zoo.typing import Arrays, Tensor
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES, START, UNKNOWN
 
 DESCRIPTION = "serving.json"

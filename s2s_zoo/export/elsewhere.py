@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from s2s_zoo.errors import UserError
-from s2s_zoo.export.comparison import Arrays
+from s2s_zoo.typing import Arrays
 
 
 def run_elsewhere(script: str, directory: Path, batches: list[Arrays]) -> list[Arrays]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2s_zoo.export.backends import BACKENDS
-from s2s_zoo.export.comparison import Arrays
 from s2s_zoo.export.ctranslate2 import (
     as_ctranslate2,
     run_ctranslate2_model,
@@ -17,6 +16,7 @@ from s2s_zoo.export.savedmodel import (
     write_saved_model,
 )
 from s2s_zoo.tasks.serving import Serving
+from s2s_zoo.typing import Arrays
 
 
 @dataclass(frozen=True)

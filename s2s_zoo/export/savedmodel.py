@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from s2s_zoo.data.sentencepiece_model import read_sentencepiece_model
 from s2s_zoo.errors import UserError
 from s2s_zoo.export import run_savedmodel
-from s2s_zoo.export.comparison import Arrays
 from s2s_zoo.export.elsewhere import run_elsewhere
 from s2s_zoo.models.assets import write_assets
 from s2s_zoo.tasks.serving import (
@@ -27,6 +26,7 @@ from s2s_zoo.tasks.serving import (
     Signature,
     besides_ids,
 )
+from s2s_zoo.typing import Arrays
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -2,15 +2,11 @@
 
 import abc
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 from keras import ops
-from numpy.typing import NDArray
 
 from s2s_zoo.parts import PlainPart
-from s2s_zoo.typing import Tensor, Tensors
-
-Arrays: TypeAlias = dict[str, NDArray[Any]]
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 
 
 @dataclass(frozen=True)

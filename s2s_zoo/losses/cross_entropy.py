@@ -10,8 +10,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from s2s_zoo.losses.base import Arrays, Objective
-from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 from s2s_zoo.vocabulary import PAD
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from keras import ops
 
 from s2s_zoo.layers.masking import mask_lengths, sequence_mask
-from s2s_zoo.losses.base import Arrays, Objective
-from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 
 IMPOSSIBLE = -1e30
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.losses.base import Arrays, Objective
-from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 
 SHARES = "shares"
 """Target (B, C): the probability of each class, where it is not 1 of one of them."""

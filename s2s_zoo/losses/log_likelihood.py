@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import keras
 from keras import ops
 
-from s2s_zoo.losses.base import Arrays, Objective
-from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

@@ -7,9 +7,9 @@ import numpy as np
 from keras import ops
 
 from s2s_zoo.layers.masking import sequence_mask
-from s2s_zoo.losses.base import Arrays, Objective
+from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.cross_entropy import smoothed_cross_entropy
-from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

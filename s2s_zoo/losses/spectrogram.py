@@ -8,8 +8,8 @@ from keras import ops
 
 from s2s_zoo.errors import check_choice, check_range
 from s2s_zoo.layers.masking import mask_lengths, sequence_mask
-from s2s_zoo.losses.base import Arrays, Objective
-from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.losses.base import Objective
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 
 LARGEST = 1e6
 

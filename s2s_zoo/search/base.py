@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from s2s_zoo.errors import UserError
 from s2s_zoo.parts import PlainPart, load_parts
 from s2s_zoo.search.loop import Loop
-from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
-
-Arrays = dict[str, NDArray[Any]]
+from s2s_zoo.typing import Arrays, DecoderState, EncoderOutput, Tensor, Tensors
 
 
 class Stepping(Protocol):

@@ -18,7 +18,6 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.ngrams.base import LanguageModel
 from s2s_zoo.search import ctc_flashlight
 from s2s_zoo.search.base import (
-    Arrays,
     Hypothesis,
     Search,
     choice,
@@ -31,6 +30,7 @@ from s2s_zoo.search.language_model import UNITS, of_characters, read_language_mo
 from s2s_zoo.search.prefix_beam import prefix_beam_search
 from s2s_zoo.search.prefixes import Found, Pruning
 from s2s_zoo.search.text_scores import SPACE, TextScores
+from s2s_zoo.typing import Arrays
 
 FILES = ("lm", "lexicon")
 ASSETS = "assets"

@@ -7,8 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_zoo.search.base import Arrays, Hypothesis, Search
-from s2s_zoo.typing import Tensor
+from s2s_zoo.search.base import Hypothesis, Search
+from s2s_zoo.typing import Arrays, Tensor
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")

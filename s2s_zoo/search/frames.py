@@ -9,9 +9,9 @@ import keras
 from keras import ops
 
 from s2s_zoo.layers.masking import mask_lengths
-from s2s_zoo.search.base import Arrays, Hypothesis, Search, integer, number
+from s2s_zoo.search.base import Hypothesis, Search, integer, number
 from s2s_zoo.search.loop import Loop
-from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
+from s2s_zoo.typing import Arrays, DecoderState, EncoderOutput, Tensor, Tensors
 
 FIELDS = ("refined", "lengths", "finished")
 

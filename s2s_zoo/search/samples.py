@@ -10,7 +10,6 @@ from keras import ops
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.layers.threefry import threefry, uniform
 from s2s_zoo.search.base import (
-    Arrays,
     Hypothesis,
     Search,
     Stepping,
@@ -18,7 +17,7 @@ from s2s_zoo.search.base import (
     number,
 )
 from s2s_zoo.search.loop import Loop
-from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
+from s2s_zoo.typing import Arrays, DecoderState, EncoderOutput, Tensor, Tensors
 
 
 class SampleWriter(Stepping, Protocol):

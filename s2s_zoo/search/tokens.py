@@ -12,7 +12,6 @@ from keras import ops
 from s2s_zoo.errors import UserError
 from s2s_zoo.layers.masking import mask_lengths
 from s2s_zoo.search.base import (
-    Arrays,
     Hypothesis,
     Search,
     Stepping,
@@ -28,7 +27,7 @@ from s2s_zoo.search.result import SearchResult, Step
 from s2s_zoo.search.rules import rules
 from s2s_zoo.search.sampling import greedy, sample
 from s2s_zoo.search.shallow_fusion import Fused
-from s2s_zoo.typing import DecoderState, EncoderOutput, Tensor, Tensors
+from s2s_zoo.typing import Arrays, DecoderState, EncoderOutput, Tensor, Tensors
 from s2s_zoo.vocabulary import PAD, START, UNKNOWN
 
 STATED = ("beam", "length_penalty", "patience", "n_best", "model")

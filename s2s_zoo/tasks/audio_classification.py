@@ -18,9 +18,10 @@ from s2s_zoo.features.clip import MAX_SECONDS
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
-from s2s_zoo.tasks.base import Arrays, Unit
+from s2s_zoo.tasks.base import Unit
 from s2s_zoo.tasks.classification import Classification
 from s2s_zoo.tasks.label_reader import LabelReader
+from s2s_zoo.typing import Arrays
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from s2s_zoo.data.kinds import KINDS
 from s2s_zoo.data.plan import Batch, Plan
@@ -23,9 +22,8 @@ from s2s_zoo.tasks.course import Course
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.runner import Progress, Runner, unheard
 from s2s_zoo.tasks.serving import Serving
-from s2s_zoo.typing import Tensor, Tensors
+from s2s_zoo.typing import Arrays, Tensor, Tensors
 
-Arrays = dict[str, NDArray[Any]]
 SEED = 12345
 """Of the examples that intervals and tests draw."""
 

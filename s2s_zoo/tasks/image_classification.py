@@ -18,9 +18,10 @@ from s2s_zoo.layers.base import MAX_SIZE
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
-from s2s_zoo.tasks.base import Arrays, Unit
+from s2s_zoo.tasks.base import Unit
 from s2s_zoo.tasks.classification import Classification
 from s2s_zoo.tasks.label_reader import SAMPLES, LabelReader, label_target
+from s2s_zoo.typing import Arrays
 
 MAX_SIDE = 1 << 13
 SCALED_SIDE = 40

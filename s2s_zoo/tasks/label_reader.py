@@ -16,9 +16,9 @@ from s2s_zoo.data.padding import pad
 from s2s_zoo.errors import UserError
 from s2s_zoo.metrics.classification import Prediction
 from s2s_zoo.search.base import Hypothesis
-from s2s_zoo.tasks.runner import Arrays, Result, Runner
+from s2s_zoo.tasks.runner import Result, Runner
 from s2s_zoo.tasks.serving import Input, Serving
-from s2s_zoo.typing import Tensors
+from s2s_zoo.typing import Arrays, Tensors
 
 if TYPE_CHECKING:
     from s2s_zoo.tasks.classification import Classification

@@ -25,13 +25,14 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.tokens import TokenSearch
-from s2s_zoo.tasks.base import Arrays, Batches, Selection, Task, Unit
+from s2s_zoo.tasks.base import Batches, Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.text_continuer import TextContinuer
 from s2s_zoo.tasks.text_probability import (
     stream_log_probabilities,
     text_log_probabilities,
 )
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import END, SPECIAL_PIECES, UNKNOWN
 
 FIRST = len(SPECIAL_PIECES)

@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.search.base import Hypothesis, Search
 from s2s_zoo.tasks.serving import Serving
-from s2s_zoo.typing import Tensors
+from s2s_zoo.typing import Arrays, Tensors
 
-Arrays = dict[str, NDArray[Any]]
 Progress = Callable[[float], None]
 """Told how many inputs more are done, and of a long one which share."""
 

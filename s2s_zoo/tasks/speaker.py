@@ -19,9 +19,9 @@ from s2s_zoo.errors import UserError
 from s2s_zoo.layers.masking import sequence_mask
 from s2s_zoo.metrics.pitch import pitch
 from s2s_zoo.search.base import Hypothesis
-from s2s_zoo.tasks.runner import Arrays, Result, Runner
+from s2s_zoo.tasks.runner import Result, Runner
 from s2s_zoo.tasks.serving import DEFAULT, Input, Serving
-from s2s_zoo.typing import Tensors
+from s2s_zoo.typing import Arrays, Tensors
 from s2s_zoo.vocabulary import END, PAD
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from s2s_zoo.search.base import Hypothesis, Reading
 from s2s_zoo.search.ctc_greedy import CTCGreedy, ctc_greedy
 from s2s_zoo.search.words import Word, words
 from s2s_zoo.tasks.long_audio import LongAudio, Stream
-from s2s_zoo.tasks.runner import Arrays, Result, Runner
+from s2s_zoo.tasks.runner import Result, Runner
 from s2s_zoo.tasks.serving import Input, Serving, Signature
-from s2s_zoo.typing import Tensors
+from s2s_zoo.typing import Arrays, Tensors
 
 if TYPE_CHECKING:
     from s2s_zoo.tasks.speech_to_text import SpeechToText

@@ -26,11 +26,12 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.ctc_greedy import CTCGreedy
-from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
+from s2s_zoo.tasks.base import Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.neural_language_model import knowing_its_model
 from s2s_zoo.tasks.runner import Progress, unheard
 from s2s_zoo.tasks.speech_reader import SpeechReader
+from s2s_zoo.typing import Arrays
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"
 MEASURED = "case:lower|punctuation:none|wer:pooled|interval:bootstrap1000"

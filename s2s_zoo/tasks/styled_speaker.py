@@ -15,10 +15,9 @@ from s2s_zoo.data.voices import TAIL, recorded
 from s2s_zoo.encoders.styled import StyledEncoder
 from s2s_zoo.errors import UserError
 from s2s_zoo.search.styled_frames import StyledFrameSearch
-from s2s_zoo.tasks.runner import Arrays
 from s2s_zoo.tasks.serving import Input, Serving
 from s2s_zoo.tasks.speaker import Speaker
-from s2s_zoo.typing import Tensors
+from s2s_zoo.typing import Arrays, Tensors
 
 MEAN, OWN = "mean", "own"
 

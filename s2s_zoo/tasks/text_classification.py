@@ -20,10 +20,11 @@ from s2s_zoo.layers.base import MAX_SIZE
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
-from s2s_zoo.tasks.base import Arrays, Unit
+from s2s_zoo.tasks.base import Unit
 from s2s_zoo.tasks.classification import ASSET, Classification
 from s2s_zoo.tasks.label_reader import LabelReader
 from s2s_zoo.tasks.serving import Reader, Serving
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import SPECIAL_PIECES
 
 FIRST = len(SPECIAL_PIECES)

@@ -41,12 +41,13 @@ from s2s_zoo.tasks.attention_sentinel import (
     data_verdict,
     rate_verdict,
 )
-from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
+from s2s_zoo.tasks.base import Selection, Task, Unit
 from s2s_zoo.tasks.course import Course
 from s2s_zoo.tasks.evaluation import Evaluation, Outcome
 from s2s_zoo.tasks.speaker import Recorded, Speaker, Speech, draw_speech
 from s2s_zoo.tasks.vocoding import Vocoding
 from s2s_zoo.tasks.waveform import Waveform, write_waveforms
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import PAD
 
 MEASURED = "mcd:13,dtw|f0:pyin,dtw|interval:bootstrap1000"

@@ -33,10 +33,11 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Search
 from s2s_zoo.search.tokens import TokenSearch
-from s2s_zoo.tasks.base import Arrays, Batches, Selection, Task, Unit
+from s2s_zoo.tasks.base import Batches, Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.neural_language_model import fused_with_its_model
 from s2s_zoo.tasks.text_writer import TextWriter
+from s2s_zoo.typing import Arrays
 from s2s_zoo.vocabulary import SPECIAL_PIECES
 
 FIRST = len(SPECIAL_PIECES)

@@ -18,10 +18,10 @@ from s2s_zoo.ngrams.base import LanguageModel, split_units
 from s2s_zoo.search.base import Hypothesis
 from s2s_zoo.search.tokens import TokenSearch
 from s2s_zoo.tasks.neural_language_model import named_language_model
-from s2s_zoo.tasks.runner import Arrays, Result, Runner
+from s2s_zoo.tasks.runner import Result, Runner
 from s2s_zoo.tasks.serving import Serving
 from s2s_zoo.tasks.text_serving import text_serving
-from s2s_zoo.typing import Tensors
+from s2s_zoo.typing import Arrays, Tensors
 from s2s_zoo.vocabulary import END, PAD, SPECIAL_PIECES
 
 BLOCK = 8

@@ -25,11 +25,11 @@ from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import TASKS
 from s2s_zoo.search.base import Hypothesis, Search
 from s2s_zoo.search.samples import SampleSearch
-from s2s_zoo.tasks.base import Arrays, Selection, Task, Unit
+from s2s_zoo.tasks.base import Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.runner import Result, Runner
 from s2s_zoo.tasks.waveform import Waveform, write_waveforms
-from s2s_zoo.typing import Tensors
+from s2s_zoo.typing import Arrays, Tensors
 
 DRAWN_FRAMES = 24
 """Frames of a picture: samples are made one by one."""

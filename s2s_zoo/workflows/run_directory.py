@@ -17,6 +17,7 @@ from typing import Any
 
 from s2s_zoo.checkpoints import LOCK, run_lock
 from s2s_zoo.errors import UserError, named_path, writing
+from s2s_zoo.json_text import parse_json
 from s2s_zoo.models.saving import BEST, FORMAT, check_format, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import check_type
@@ -199,8 +200,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from error
     rows = []
     for number, line in enumerate(lines, start=1):
-        with suppress(ValueError, RecursionError):
-            rows.append(_checked(json.loads(line), f"{path}:{number}"))
+        with suppress(ValueError):
+            rows.append(_checked(parse_json(line), f"{path}:{number}"))
     return rows
 
 
