@@ -242,7 +242,7 @@ class Preset(Generic[TaskT]):
     def _build(self) -> Seq2Seq:
         self.check()
         policy = policies(self.recipe.precision)
-        offered = self.task.offers(self.recipe.batch)
+        offered = self.task.offers(self.recipe.batch * self.recipe.devices)
         made = {
             name: build(part, self._offered(name, offered, policy), name)
             for name, part in self.parts().items()
@@ -267,7 +267,7 @@ class Preset(Generic[TaskT]):
         rates = recipe.rates(updates)
         with refusing("recipe.optimizer"):
             optimizer = recipe.optimizer(learning_rate=rates)
-        optimizer = own_rates(optimizer, model)
+            optimizer = own_rates(optimizer, model)
         if recipe.accumulate > 1:
             optimizer = GradientAccumulation(optimizer, recipe.accumulate)
         if uses_float16(recipe.precision):

@@ -21,9 +21,9 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 from numpy.typing import NDArray
 
+from s2s_zoo import distribution
 from s2s_zoo.errors import UserError, writing
 from s2s_zoo.json_text import parse_json
 from s2s_zoo.npz import parse_archive
@@ -32,6 +32,8 @@ from s2s_zoo.parts import accepts
 PREFIX = "step-"
 LOCK = "lock"
 HOST = "host/"
+STATE = "state.json"
+VARIABLES = "variables.npz"
 COUNTERS = re.compile(r"_\d+(?=[_/]|$)")
 """What Keras appends to names used before in the same process."""
 
@@ -92,9 +94,8 @@ def save_checkpoint(
         arrays: dict[str, Any] = {**_variables(model), **host_random_state()}
         np.savez(buffer, **arrays)
         content = buffer.getvalue()
-        described = {"sha256": _digest(content, vars(state)), **vars(state)}
-        _write(temporary / "variables.npz", content)
-        _write(temporary / "state.json", json.dumps(described, indent=2).encode())
+        _write(temporary / VARIABLES, content)
+        _write(temporary / STATE, _described(content, state))
         _sync(temporary)
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
@@ -105,6 +106,28 @@ def save_checkpoint(
     for old in _checkpoints(directory)[keep:]:
         shutil.rmtree(old, ignore_errors=True)
     return final
+
+
+def update_state(path: Path, state: TrainingState) -> None:
+    """Let the checkpoint at `path` hold another state beside its variables.
+
+    Raises:
+        OSError: the disk is full, say; the checkpoint is untouched.
+    """
+    content = (path / VARIABLES).read_bytes()
+    temporary = path / f".{STATE}"
+    try:
+        _write(temporary, _described(content, state))
+        temporary.replace(path / STATE)
+        _sync(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _described(content: bytes, state: TrainingState) -> bytes:
+    described = {"sha256": _digest(content, vars(state)), **vars(state)}
+    return json.dumps(described, indent=2).encode()
 
 
 def load_latest(
@@ -120,7 +143,7 @@ def load_latest(
         UserError: the checkpoint is of another architecture; names the differences.
     """
     for leftover in directory.glob(f".{PREFIX}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        _keep_if_whole(leftover)
     damaged = []
     for path in _checkpoints(directory):
         try:
@@ -131,6 +154,15 @@ def load_latest(
         _restore(model, arrays, path)
         return state, damaged
     return None, damaged
+
+
+def _keep_if_whole(leftover: Path) -> None:
+    """Keep what was written but not given its name, as when killed in between."""
+    final = leftover.with_name(leftover.stem.removeprefix("."))
+    with suppress(DamagedCheckpoint, OSError):
+        _read(leftover)
+        leftover.rename(final)
+    shutil.rmtree(leftover, ignore_errors=True)
 
 
 def average_checkpoints(directory: Path, model: keras.Model, count: int) -> int:
@@ -205,7 +237,7 @@ def _named(model: keras.Model) -> dict[str, keras.Variable]:
 
 
 def _variables(model: keras.Model) -> dict[str, NDArray[Any]]:
-    return {n: ops.convert_to_numpy(v) for n, v in _named(model).items()}
+    return {n: distribution.whole_value(v) for n, v in _named(model).items()}
 
 
 def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) -> None:
@@ -217,9 +249,9 @@ def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) ->
     }
     variables = {COUNTERS.sub("", n): v for n, v in _named(model).items()}
     wrong = sorted(set(variables) ^ set(arrays)) + [
-        f"{n}: {arrays[n].shape} in the file, {tuple(v.shape)} in the model"
+        f"{n}: {arrays[n].shape} in the file, {shape} in the model"
         for n, v in variables.items()
-        if n in arrays and arrays[n].shape != tuple(v.shape)
+        if n in arrays and arrays[n].shape != (shape := distribution.whole_shape(v))
     ]
     if wrong:
         shown = "\n  ".join(wrong[:20])
@@ -227,14 +259,14 @@ def _restore(model: keras.Model, arrays: dict[str, NDArray[Any]], path: Path) ->
             f"{path} is of another model or optimizer. Differing:\n  {shown}"
         )
     for name, variable in variables.items():
-        variable.assign(arrays[name])
+        distribution.assign_whole(variable, arrays[name])
     set_host_random_state(random_state)
 
 
 def _read(path: Path) -> tuple[TrainingState, dict[str, NDArray[Any]]]:
     try:
-        described = parse_json((path / "state.json").read_text(encoding="utf-8"))
-        content = (path / "variables.npz").read_bytes()
+        described = parse_json((path / STATE).read_text(encoding="utf-8"))
+        content = (path / VARIABLES).read_bytes()
         expected = described.pop("sha256")
         if _digest(content, described) != expected:
             raise DamagedCheckpoint("its content does not match its SHA-256")

@@ -120,6 +120,52 @@ def replicas(model: keras.Model) -> int:
     return int(np.prod(current.device_mesh.shape)) if current else 1
 
 
+def rows_of_a_step(count: int) -> int:
+    """Rows that a step sees of a batch of `count`, with those that `dealt` adds."""
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        return -(-count // int(tf.distribute.get_strategy().num_replicas_in_sync))
+    current = keras.distribution.distribution()
+    devices = int(np.prod(current.device_mesh.shape)) if current else 1
+    return -(-count // devices) * devices
+
+
+def keep_rows_apart(variable: keras.Variable) -> None:
+    """Say that a replica writes rows of its own into `variable` (B, ...)."""
+    variable.of_replica = True
+
+
+def whole_value(variable: keras.Variable) -> NDArray[Any]:
+    """The value of a variable; where replicas keep rows apart, those of all."""
+    parts = [keras.ops.convert_to_numpy(part) for part in _parts(variable)]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+def assign_whole(variable: keras.Variable, value: NDArray[Any]) -> None:
+    """Give a variable what `whole_value` gave."""
+    parts = _parts(variable)
+    if len(parts) == 1:
+        variable.assign(value)
+        return
+    for part, rows in zip(parts, np.split(value, len(parts)), strict=True):
+        part.assign(rows)
+
+
+def whole_shape(variable: keras.Variable) -> tuple[int, ...]:
+    """The shape of `whole_value`."""
+    shape = tuple(variable.shape)
+    count = len(_parts(variable))
+    return (shape[0] * count, *shape[1:]) if count > 1 else shape
+
+
+def _parts(variable: keras.Variable) -> Sequence[Any]:
+    """The variable, or that of each replica where they keep rows apart."""
+    if keras.backend.backend() != "tensorflow" or not hasattr(variable, "of_replica"):
+        return [variable]
+    return getattr(variable.value, "values", [variable])
+
+
 def dealt(model: keras.Model, arrays: Any) -> Any:
     """A tree of arrays (B, ...), the rows of each dealt to the devices of `model`.
 
@@ -164,7 +210,7 @@ def shares(
         ],
         np.float32,
     )
-    return _per_replica(model, list(weights / max(float(weights.sum()), 1.0)))
+    return _per_replica(model, list(weights / (weights.sum() or 1.0)))
 
 
 def _per_replica(model: keras.Model, values: Sequence[Any]) -> Any:

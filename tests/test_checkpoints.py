@@ -91,6 +91,28 @@ def test_a_training_goes_on_to_the_same_bit(tmp_path):
     assert same(arrays(other), expected)
 
 
+def test_another_state_beside_the_same_variables(tmp_path, trained):
+    path = save_checkpoint(tmp_path, trained, TrainingState(step=3), keep=1)
+    better = TrainingState(step=3, best_step=3, best_value=0.5)
+    checkpoints.update_state(path, better)
+    other = make(seed=9)
+    assert load_latest(tmp_path, other) == (better, [])
+    assert same(arrays(other), arrays(trained))
+    assert names(path) == ["state.json", "variables.npz"]
+
+
+def test_what_a_kill_left_without_its_name_is_kept_if_it_is_whole(tmp_path, trained):
+    for step in (2, 3, 4):
+        path = save_checkpoint(tmp_path, trained, TrainingState(step=step), keep=3)
+        path.rename(tmp_path / f".{path.name}.77")
+    save_checkpoint(tmp_path, trained, TrainingState(step=2, epoch=1), keep=3)
+    (tmp_path / ".step-00000004.77/variables.npz").write_bytes(b"cut off")
+    state, damaged = load_latest(tmp_path, make(seed=9))
+    assert (state, damaged) == (TrainingState(step=3), [])
+    assert names(tmp_path) == ["step-00000002", "step-00000003"]
+    assert checkpoints._read(tmp_path / "step-00000002")[0].epoch == 1
+
+
 def test_every_seed_generator_is_in_the_file(tmp_path, trained):
     path = save_checkpoint(tmp_path, trained, TrainingState(), keep=1)
     with np.load(path / "variables.npz") as archive:

@@ -59,7 +59,8 @@ class LabelledAudioBatches:
         """
         rows = batch.bucket.rows
         sources = [self._source_or_nothing(i, epoch) for i in batch.indices]
-        labels = [self.labels[i : i + 1] for i in batch.indices]
+        pairs = zip(batch.indices, sources, strict=True)
+        labels = [self.labels[i : i + bool(len(source))] for i, source in pairs]
         source, source_lengths = pad(sources, rows, self.size, 0)
         target, target_lengths = pad(labels, rows, 1, -1)
         return (

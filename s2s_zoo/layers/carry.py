@@ -6,6 +6,7 @@ from typing import Any, Unpack
 import keras
 from keras import ops
 
+from s2s_zoo import distribution
 from s2s_zoo.errors import check_range
 from s2s_zoo.layers.base import ZooLayer
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
@@ -23,7 +24,8 @@ class Carry(ZooLayer):
     which a checkpoint holds and a preset directory does not.
 
     Args:
-        streams: rows of a training batch, each the next window of its stream.
+        streams: rows of a training batch on all devices, each the next window of its
+            stream.
         width: H of a row.
 
     Example:
@@ -48,11 +50,12 @@ class Carry(ZooLayer):
 
     def build(self, *_: Shape) -> None:
         self.rows = self.add_weight(
-            shape=(self.streams, self.width),
+            shape=(distribution.rows_of_a_step(self.streams), self.width),
             initializer="zeros",
             trainable=False,
             name="rows",
         )
+        distribution.keep_rows_apart(self.rows)
         self.built = True
 
     def call(self, fresh: Tensor, training: bool | None = None) -> Tensor:

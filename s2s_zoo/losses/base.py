@@ -54,7 +54,7 @@ class Objective(PlainPart, abc.ABC):
         """The sum over its weight; 0 for a batch of nothing."""
         target = as_tensors(target)
         weight = self.weight_in_graph(target, output)
-        return self(target, output) / ops.maximum(weight, 1.0)
+        return self(target, output) / ops.where(weight > 0, weight, 1.0)
 
 
 def as_tensors(arrays: Tensors) -> Tensors:

@@ -21,9 +21,14 @@ def write_assets(directory: Path, assets: Mapping[str, bytes]) -> None:
                 f"most {LIMIT >> 20} MiB can be stored with a model"
             )
         directory.mkdir(parents=True, exist_ok=True)
-        partial = directory / f".{name}.partial"
-        partial.write_bytes(content)
-        partial.replace(directory / name)
+        write_whole(directory / name, content)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file; where the disk is full, the one that was there stays."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def read_assets(directory: Path) -> dict[str, bytes]:

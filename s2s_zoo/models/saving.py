@@ -20,7 +20,7 @@ import keras
 from s2s_zoo.errors import UserError, named_path
 from s2s_zoo.json_text import parse_json
 from s2s_zoo.layers.carry import Carry
-from s2s_zoo.models.assets import read_assets, write_assets
+from s2s_zoo.models.assets import read_assets, write_assets, write_whole
 from s2s_zoo.models.unallocated import unallocated
 from s2s_zoo.parts import describe, make, make_of, refusing
 from s2s_zoo.registry import PRESETS, TASKS
@@ -280,7 +280,7 @@ def _datasets(file: h5py.File) -> Iterator[h5py.Dataset]:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    write_whole(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class GradientAccumulation(OptimizerWrapper):
     gradients g and weights w, the inner optimizer sees Σ w·g / Σ w, the gradient of one
     batch that holds them all; Keras' own accumulation gives every batch the same
     weight. Clipping, LARC and weight decay of the inner optimizer act on that mean.
-    Inside `AutomaticLossScaleOptimizer` a batch that overflows is left out of the sum.
+    Inside `AutomaticLossScaleOptimizer` a batch that overflows is left out of the sum,
+    and ends no group.
 
     Args:
         inner_optimizer: moves the weights; its updates are counted, not the batches.
@@ -112,7 +113,8 @@ class GradientAccumulation(OptimizerWrapper):
         ]
         batches = self._batches + 1.0
         full = ops.logical_or(batches >= self.steps, self._last > 0)
-        apply_if(full, self.inner_optimizer, [s / total for s in sums], variables)
+        means = [s / ops.where(total > 0, total, 1.0) for s in sums]
+        apply_if(full, self.inner_optimizer, means, variables)
         kept = ops.where(full, 0.0, 1.0)
         for v, value in zip(variables, sums, strict=True):
             self._sums[self._get_variable_index(v)].assign(value * kept)

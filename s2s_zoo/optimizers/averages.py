@@ -12,6 +12,8 @@ from keras import ops
 def averaged(optimizer: Any, variables: Sequence[keras.Variable]) -> Iterator[None]:
     """Give `variables` their moving average for a while, where one is kept.
 
+    It begins with the first update.
+
     Example:
         >>> import keras
         >>> from s2s_zoo.optimizers import averaged
@@ -26,12 +28,13 @@ def averaged(optimizer: Any, variables: Sequence[keras.Variable]) -> Iterator[No
         8.0
     """
     optimizer = innermost(optimizer)
-    if not getattr(optimizer, "use_ema", False):
+    averages = getattr(optimizer, "use_ema", False)
+    if not averages or not int(ops.convert_to_numpy(optimizer.iterations)):
         yield
         return
     kept = [ops.convert_to_numpy(variable) for variable in variables]
-    averages = optimizer._model_variables_moving_average
-    for variable, average in zip(variables, averages, strict=True):
+    found = optimizer._model_variables_moving_average
+    for variable, average in zip(variables, found, strict=True):
         variable.assign(ops.copy(average))
     try:
         yield

@@ -29,7 +29,8 @@ class LARC(OptimizerWrapper):
         scale:  u = max(η‖w‖ / (‖g‖ + ε), min_update)
 
     Norms are float32. They are of the gradient the weights are moved by: without loss
-    scale, the sum over replicas, the mean over accumulated micro-batches.
+    scale, the sum over replicas, the mean over accumulated micro-batches. A rate of 0,
+    with which a warmup begins, moves nothing.
 
     Args:
         inner_optimizer: moves the weights; owns learning rate, weight decay and
@@ -104,7 +105,7 @@ class LARC(OptimizerWrapper):
         weight = ops.cast(variable, "float32")
         u = self.eta * _norm(weight) / (_norm(gradient) + self.epsilon)
         if self.mode == "clip":
-            u = ops.minimum(u / ops.cast(rate, "float32"), 1.0)
+            u = ops.divide_no_nan(u, ops.maximum(ops.cast(rate, "float32"), u))
         return ops.maximum(u, self.min_update)
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from s2s_zoo.optimizers.averages import innermost
 from s2s_zoo.optimizers.gradients import dense
 from s2s_zoo.optimizers.wrapper import OptimizerWrapper
 from s2s_zoo.typing import Tensor
@@ -44,7 +45,8 @@ class OwnRates(OptimizerWrapper):
         name: of the optimizer.
 
     Raises:
-        ValueError: `build` gets another number of variables.
+        ValueError: the inner optimizer averages the weights; `build` gets another
+            number of variables.
 
     Example:
         >>> import keras
@@ -66,6 +68,11 @@ class OwnRates(OptimizerWrapper):
         begins: Sequence[int],
         name: str = "own_rates",
     ) -> None:
+        if getattr(innermost(inner_optimizer), "use_ema", False):
+            raise ValueError(
+                "Learning rates of parts of a model go with no moving average of the "
+                f"weights, which {type(innermost(inner_optimizer)).__name__} keeps"
+            )
         super().__init__(inner_optimizer, name=name)
         self.factors = tuple(factors)
         self.begins = tuple(begins)

@@ -117,7 +117,7 @@ class Task(abc.ABC):
         A part takes those it has: {"decoder": {"vocabulary_size": 28}}.
 
         Args:
-            budget: of a device's batch.
+            budget: of a batch on all devices.
         """
 
     @property
@@ -323,7 +323,7 @@ class Task(abc.ABC):
         total, weight = np.sum(losses, axis=0)
         metrics = {self.metric: scores.metrics[self.metric], **scores.metrics}
         return Evaluation(
-            metrics | {"loss": float(total / max(weight, 1.0))},
+            metrics | {"loss": float(total / (weight or 1.0))},
             scores.confidence,
             len(outcomes),
             scores.signature + self.remarks(batches),

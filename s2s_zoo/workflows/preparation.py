@@ -150,6 +150,6 @@ def _count_dropped(selections: Iterable[Selection]) -> dict[str, int]:
 
 
 def updates_of(steps: int, steps_per_epoch: int, accumulate: int) -> int:
-    """Updates of a training; the last of an epoch may have fewer batches."""
+    """Updates of a training; the last of a whole epoch may have fewer batches."""
     epochs, rest = divmod(steps, steps_per_epoch)
-    return epochs * -(-steps_per_epoch // accumulate) + -(-rest // accumulate)
+    return epochs * -(-steps_per_epoch // accumulate) + rest // accumulate

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from s2s_zoo.catalog import Preset
@@ -11,6 +12,7 @@ from s2s_zoo.checkpoints import (
     TrainingState,
     average_checkpoints,
     save_checkpoint,
+    update_state,
 )
 from s2s_zoo.data.loader import Prefetcher
 from s2s_zoo.data.plan import Batch, Plan
@@ -93,7 +95,7 @@ class TrainingLoop:
                     f"Interrupted at step {self.state.step}, which could not be saved. "
                     "Make room, then go on from the last checkpoint with --resume"
                 )
-            self._try_average()
+            self._try_average(saved)
         self.log.draw(self.model, self.validation[0], self.last)
         return self._result(interruption.requested)
 
@@ -198,18 +200,26 @@ class TrainingLoop:
     def _best_model(self) -> str:
         return f"The best model, of step {self.state.best_step}"
 
-    def _try_average(self) -> None:
-        """Validate the mean of the newest checkpoints; a better one is kept."""
+    def _try_average(self, saved: Path | None) -> None:
+        """Validate the mean of the newest checkpoints; a better one is kept.
+
+        The checkpoint `saved` last is told so, lest a longer training keep a worse one.
+        """
         count = self.preset.recipe.average
         if count < 2 or not self._finished():
             return
         used = average_checkpoints(self.run.checkpoints, self.model, count)
         self.reporter.note(f"Mean of the last {used} checkpoints:")
         self.reporter.evaluating(len(self.validation))
+        stale = self.state.stale
         self._tell_validation(self._measure())
+        self.state.stale = stale
+        if saved:
+            with self.log.unwritten.noted("checkpoint", f"The best value in {saved}"):
+                update_state(saved, self.state)
 
-    def _checkpoint(self) -> bool:
-        """Whether the training state is on the disk."""
+    def _checkpoint(self) -> Path | None:
+        """Where the training state is on the disk, None where it cannot be."""
         what = f"The checkpoint of step {self.state.step}"
         with self.log.unwritten.noted("checkpoint", what):
             path = save_checkpoint(
@@ -219,8 +229,8 @@ class TrainingLoop:
                 self.preset.recipe.keep_checkpoints,
             )
             self.reporter.saved(path)
-            return True
-        return False
+            return path
+        return None
 
     def _result(self, interrupted: bool) -> TrainingResult:
         state, numerics = self.state, self.update.numerics

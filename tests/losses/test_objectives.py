@@ -7,6 +7,7 @@ from keras import ops
 
 from s2s_zoo.losses.base import Objective
 from s2s_zoo.losses.ctc import CTC
+from s2s_zoo.losses.label_cross_entropy import LabelCrossEntropy
 from s2s_zoo.registry import PRESETS
 from tests.gradients import compiled
 from tests.tiny import exact_model
@@ -100,3 +101,12 @@ def test_an_utterance_that_does_not_fit_counts_as_nothing_lost():
         assert number(CTC()(target, output)) == pytest.approx(
             float(loss.sum()), rel=1e-5
         )
+
+
+def test_a_batch_of_little_weight_is_a_mean_too():
+    logits = np.array([[0.5, -1.0, 2.0]], "float32")
+    target = {"target": np.array([[2]]), "target_lengths": np.array([1])}
+    loss = LabelCrossEntropy(class_weights=(1.0, 1.0, 0.25))
+    expected = np.log(np.exp(logits).sum()) - 2.0
+    found = number(loss.mean(target, {"logits": logits}))
+    assert found == pytest.approx(expected, rel=1e-6)

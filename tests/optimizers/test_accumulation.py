@@ -136,3 +136,14 @@ def test_replicas_that_do_not_sum_their_gradients_first_are_refused():
         pieces = model(GradientAccumulation(keras.optimizers.SGD(0.1), 2))
         with pytest.raises(ValueError, match="sum_gradients_first"):
             pieces.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))
+
+
+def test_a_group_of_nothing_moves_nothing():
+    accumulation = GradientAccumulation(keras.optimizers.SGD(0.1), 2)
+    variable = keras.Variable(np.ones(2, "float32"))
+    optimizer = AutomaticLossScaleOptimizer(accumulation, algorithm="none")
+    optimizer.build([variable])
+    for _ in range(2):
+        accumulation.announce(0.0, last=False)
+        optimizer.apply([ops.zeros(2)], [variable])
+    np.testing.assert_array_equal(ops.convert_to_numpy(variable), 1)

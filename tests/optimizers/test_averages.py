@@ -39,6 +39,14 @@ def test_without_an_average_nothing_happens():
     np.testing.assert_array_equal(ops.convert_to_numpy(variable), 0)
 
 
+def test_the_average_begins_with_the_first_update():
+    variable = keras.Variable(np.ones(2, "float32"))
+    optimizer = keras.optimizers.SGD(0.5, use_ema=True)
+    optimizer.build([variable])
+    with averaged(optimizer, [variable]):
+        np.testing.assert_array_equal(ops.convert_to_numpy(variable), 1)
+
+
 def test_weights_come_back_after_an_error():
     variable = keras.Variable(np.ones(2, "float32"))
     optimizer = keras.optimizers.SGD(0.5, use_ema=True)

@@ -66,6 +66,15 @@ def test_the_rate_of_a_schedule_enters_the_bound(run, mode):
     check(found, reference(weights, gradients, rates, 0.02, mode))
 
 
+@both_paths
+def test_a_warmup_may_begin_at_nothing(run):
+    weights, gradients = problem()
+    weights = [weights[0], *map(np.zeros_like, weights[1:])]
+    schedule = PolynomialDecay(0.05, 8, warmup=2)
+    found = run(LARC(sgd(schedule), eta=0.02), weights, [gradients[0]])[-1]
+    check(found, weights)
+
+
 INNER = {
     "adam": lambda: keras.optimizers.Adam(0.05),
     "adamw": lambda: keras.optimizers.AdamW(0.05, weight_decay=0.1),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from s2s_zoo.optimizers.loss_scaling import AutomaticLossScaleOptimizer
 from s2s_zoo.optimizers.own_rates import OwnRates
 from tests.optimizers.updates import check, problem, stateful, stateless
 
@@ -76,3 +77,9 @@ def test_there_is_a_rate_for_every_variable():
         OwnRates(keras.optimizers.SGD(0.1), (1.0, 1.0), (0, 0)).build(
             [keras.Variable(START)]
         )
+
+
+def test_averages_of_the_weights_are_refused():
+    averaging = keras.optimizers.SGD(0.1, use_ema=True)
+    with pytest.raises(ValueError, match=r"no moving average .* which SGD keeps"):
+        OwnRates(AutomaticLossScaleOptimizer(averaging), (0.5,), (0,))

@@ -5,6 +5,7 @@ when a backend starts.
 """
 
 import json
+import shutil
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -37,6 +38,19 @@ SPEECH = FRESH | {
 }
 UNDROPPED = {"encoder.dropout": 0.0, "decoder.dropout": 0.0}
 TEXT = FRESH | SMALL | UNDROPPED
+STREAMS = FRESH | {
+    "task.vocabulary": 12,
+    "task.window": 6,
+    "features.width": 4,
+    "features.row_dropout": 0.0,
+    "encoder.units": (3, 4),
+    "encoder.input_dropout": 0.0,
+    "encoder.hidden_dropout": 0.0,
+    "encoder.output_dropout": 0.0,
+    "encoder.weight_dropout": 0.0,
+    "recipe.checkpoint_every": STEPS // 2,
+    "recipe.keep_checkpoints": 9,
+}
 TrainingLog.draw = lambda *_: None
 KINDS = {
     "speech": ("deepspeech2_small", SPEECH, "recipe.batch", 9.0, {}),
@@ -47,6 +61,8 @@ KINDS = {
         140,
         {"recipe.precision": "mixed_float16", "recipe.accumulate": 2},
     ),
+    # Five streams: a row of the second device is empty.
+    "streams": ("lstm_lm_small", STREAMS, "recipe.batch", 5 * 6.0, {}),
 }
 
 
@@ -59,9 +75,25 @@ def trained(kind: str, data: Path, run: Path, devices: int) -> tuple[list, np.nd
         result = train(preset=preset, data=str(data), run_dir=run, settings=settings)
     rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     measured = [row["validation"]["loss"] for row in rows if "validation" in row]
-    with np.load(run / f"checkpoints/step-{STEPS:08d}/variables.npz") as arrays:
-        weights = np.concatenate([arrays[n].ravel() for n in arrays.files])
+    found = variables(run)
+    rows = [n for n in found if n.endswith("carry/rows")]
+    found |= {name: found[name][:5] for name in rows}
+    weights = np.concatenate([array.ravel() for array in found.values()])
     return [result.train_loss, *measured], weights
+
+
+def variables(run: Path) -> dict[str, np.ndarray]:
+    with np.load(run / f"checkpoints/step-{STEPS:08d}/variables.npz") as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def resumed(run: Path) -> float:
+    """How far the same training ends from its end when it goes on from its middle."""
+    part = Path(shutil.copytree(run, run.with_name("part")))
+    shutil.rmtree(part / f"checkpoints/step-{STEPS:08d}")
+    train(preset=KINDS["streams"][0], run_dir=part, resume=True)
+    pairs = zip(variables(run).values(), variables(part).values(), strict=True)
+    return max(float(np.abs(one - other).max()) for one, other in pairs)
 
 
 def fitted(scope) -> np.ndarray:
@@ -80,10 +112,20 @@ def fitted(scope) -> np.ndarray:
     return np.concatenate([weight.ravel() for weight in model.get_weights()])
 
 
+def write_lines(directory: Path) -> Path:
+    rng = np.random.default_rng(0)
+    directory.mkdir()
+    for name in ("train", "valid", "test"):
+        lines = [" ".join(rng.choice(list("abcdefgh"), 7)) for _ in range(20)]
+        (directory / f"{name}.txt").write_text("\n".join(lines))
+    return directory
+
+
 def main(directory: Path) -> None:
     corpora = {
         "speech": write_corpus(directory / "speech", train=13),
         "text": write_pairs(directory / "text"),
+        "streams": write_lines(directory / "streams"),
     }
     found = {}
     for kind in KINDS:
@@ -96,6 +138,7 @@ def main(directory: Path) -> None:
             "difference": float(np.abs(one[1] - two[1]).max()),
             "weights": len(one[1]),
         }
+    found["resumed"] = resumed(directory / "streams2")
     with untraced():
         one = fitted(nullcontext())
     two = fitted(devices(2))

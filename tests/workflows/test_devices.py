@@ -19,6 +19,7 @@ BACKEND = keras.backend.backend()
 def test_two_devices_learn_what_one_learns(tmp_path):
     kinds = json.loads(on_two_devices("several_devices.py", tmp_path))
     assert kinds.pop("fit") < 1e-5
+    assert kinds.pop("resumed") == 0
     for kind, found in kinds.items():
         one, two = found["losses"]
         mixed = kind == "text"  # its encoder and decoder compute in float16

@@ -10,6 +10,9 @@ from s2s_zoo import checkpoints
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.registry import PRESETS
+from s2s_zoo.tasks.evaluation import Evaluation, Outcome
+from s2s_zoo.tasks.speech_to_text import SpeechToText
+from s2s_zoo.workflows.preparation import updates_of
 from s2s_zoo.workflows.resume import limits
 from s2s_zoo.workflows.run_directory import RunDirectory
 from s2s_zoo.workflows.train import train
@@ -60,6 +63,40 @@ def ended(corpus, tmp_path_factory):
 @pytest.fixture
 def run(ended, tmp_path):
     return shutil.copytree(ended, tmp_path / "run")
+
+
+def test_the_best_value_is_that_of_the_mean_where_it_was_kept(corpus, tmp_path):
+    """Else a longer training takes a worse model for a better one."""
+    run = tmp_path / "run"
+    better = {"average": 2, "checkpoint_every": 2, "max_steps": 4}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SpeechToText, "validate", measured([90.0, 80.0, 10.0]))
+        result = start(corpus, run, **better)
+    assert result.best == {"step": 4, "metric": "word_error_rate", "value": 10.0}
+    state = json.loads((run / "checkpoints/step-00000004/state.json").read_text())
+    assert (state["best_value"], state["kept_value"], state["stale"]) == (10, 10, 0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SpeechToText, "validate", measured([50.0, 60.0, 70.0]))
+        again = go_on(run, settings={"recipe.max_steps": 5})
+    assert again.best == result.best
+
+
+def measured(values):
+    """A validation that finds these word error rates, one after the other."""
+    found = iter(values)
+
+    def validate(*_):
+        metrics = {"word_error_rate": next(found), "loss": 1.0}
+        return Evaluation(metrics, {}, 1, "", [Outcome("one", "right", "wrong")])
+
+    return validate
+
+
+@pytest.mark.parametrize(
+    ("steps", "updates"), [(3, 0), (4, 1), (10, 3), (13, 3), (20, 6), (24, 7)]
+)
+def test_an_update_has_its_batches_but_at_the_end_of_an_epoch(steps, updates):
+    assert updates_of(steps, 10, accumulate=4) == updates
 
 
 def settings_of(run):
