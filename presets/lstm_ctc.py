@@ -1,4 +1,8 @@
-"""Two LSTMs over MFCCs with CTC, OpenSeq2Seq's smallest recognizer."""
+"""Two LSTMs over MFCCs with CTC, OpenSeq2Seq's smallest recognizer.
+
+Features are normalized one by one where it had a mean and deviation for all, and their
+filters are librosa's.
+"""
 
 from functools import partial
 

@@ -2,6 +2,12 @@
 
 Losses are means over tokens. The papers' are sums over the window, so that a rate of 1
 and a norm of 5 are here a rate of T and a norm of 5 / T.
+
+OpenSeq2Seq's cells were layer-normalized and dropped 0.3 of the candidates, which are
+here `encoder.normalized` and `encoder.candidate_dropout`; the presets drop recurrent
+weights of plain LSTMs instead (Merity et al., 2017), carry their state from window to
+window, and have no L2. A batch is that of one of its 2 GPUs, and in lstm_lm_wikitext103
+64 rows where each of 8 had 224.
 """
 
 from dataclasses import replace

@@ -2,8 +2,9 @@
 
 resnet50_v2, 101 and 152 are those of `keras.applications`: a stage strides in its last
 block, and convolutions that nothing normalizes have biases. 18 and 34 are those of
-TensorFlow's official models, which stride in the first. The recipe is OpenSeq2Seq's of
-resnet-50-v2-mp, 8 GPUs with 128 images each.
+TensorFlow's official models, which stride in the first, but for the stem: its maxima
+are taken with a row of zeros on each side, as in the larger ones. The recipe is
+OpenSeq2Seq's of resnet-50-v2-mp, 8 GPUs with 128 images each.
 """
 
 from dataclasses import replace

@@ -4,7 +4,7 @@ Layers and recipe of OpenSeq2Seq, in its "both" mode of mel and magnitude target
 stop was read from the frame that had been predicted, here from the state and the
 context as in the paper; filters of the place span 31 characters as in the paper, not
 32; padding changes neither the recurrence nor the normalization. Magnitudes are told as
-logarithms, so that loud frequencies do not decide the loss.
+logarithms, so that loud frequencies do not decide the loss. There is no L2 of 1e-6.
 """
 
 from dataclasses import replace

@@ -2,7 +2,8 @@
 
 Tables and recipes of OpenSeq2Seq; a batch of 8 x 32 LibriSpeech utterances is about
 3200 s of audio. Convolutions read zeros on the padding, which the original left as it
-fell.
+fell. Features are normalized one by one where it had a mean and deviation for all, and
+their filters are librosa's.
 """
 
 from dataclasses import replace

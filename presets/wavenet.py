@@ -3,7 +3,7 @@
 Layers and recipe of OpenSeq2Seq: three blocks of ten layers of 64 channels that see
 6139 samples. Its batch normalization ran in training mode in use too, and its zeros
 stood behind the convolutions; here statistics are the running ones, and silence comes
-before the first sample.
+before the first sample. There is no L2 of 1e-6.
 """
 
 from dataclasses import replace

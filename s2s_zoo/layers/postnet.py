@@ -12,7 +12,7 @@ from s2s_zoo.layers.normalized_convolution import NormalizedConvolution
 from s2s_zoo.typing import LayerKwargs, Shape, Tensor
 
 MOMENTUM, EPSILON = 0.9, 1e-5
-"""Of batch normalization, as OpenSeq2Seq had it."""
+"""Of batch normalization; OpenSeq2Seq kept a tenth of the running statistics."""
 
 
 @keras.saving.register_keras_serializable("s2s_zoo")
