@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -63,14 +64,14 @@ class ConsoleReporter(Reporter, AbstractContextManager["ConsoleReporter"]):
         self.progress.stop()
 
     def note(self, text: str) -> None:
-        self.console.print(text, style="yellow", highlight=False)
+        self.console.print(text, style="yellow", highlight=False, markup=False)
 
     def started(self, outline: TrainingOutline) -> None:
         self.speed_unit = outline.speed_unit
         table = Table.grid(padding=(0, 2))
         table.add_column(style="bold")
         for name, value in _rows(outline):
-            table.add_row(name, value)
+            table.add_row(name, escape(value))
         self.console.print(table)
         self.training = self.progress.add_task(
             "training", total=outline.steps, completed=outline.resumed_at, status=""

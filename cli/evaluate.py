@@ -1,5 +1,6 @@
 """`s2s-zoo evaluate`."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,6 +63,11 @@ def command(
     as_json: bool,
 ) -> None:
     """Measure RUN (by default the newest under ./runs), with confidence intervals."""
+    others = {"--outputs": outputs, "--plot": plot, "--by": by, "--compile": compiled}
+    if tuned:
+        _refuse_beside("--tune", {**others, "--judge": recognizer})
+    if recognizer:
+        _refuse_beside("--judge", {**others, "--keep-search": kept})
     options.start_backend(backend)
     if tuned:
         _tune(run, data, audio_root, split, search, kept, as_json)
@@ -93,6 +99,14 @@ def command(
         options.print_json(_summary(result))
     else:
         _print(result, by or "")
+
+
+def _refuse_beside(mode: str, others: Mapping[str, Any]) -> None:
+    from s2s_zoo.errors import UserError
+
+    given = [name for name, value in others.items() if value]
+    if given:
+        raise UserError(f"{mode} does nothing about {', '.join(given)}")
 
 
 def _judge(

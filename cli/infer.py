@@ -50,14 +50,17 @@ def command(
     """Run RUN (by default the newest under ./runs) on audio files or lines of text."""
     options.start_backend(backend)
     from s2s_zoo.workflows.infer import infer
+    from s2s_zoo.workflows.run_directory import find_run
 
     first_is_run = bool(paths) and os.path.isdir(paths[0])
-    if paths and (listing or len(paths) > 1):
-        _refuse_missing(paths[0])
-    run = paths[0] if first_is_run else None
+    if paths:
+        _refuse_missing(paths[0], alone=len(paths) == 1 and not listing)
     inputs = list(paths[1:] if first_is_run else paths)
     if listing:
         inputs += _read_lines(listing)
+    run = paths[0] if first_is_run else find_run(None).path
+    if not first_is_run:
+        click.echo(f"with {run}", err=True)
     from .console import advancing
 
     with advancing("inferring", len(inputs)) as progress:
@@ -94,11 +97,17 @@ def _tell(results: Sequence[Mapping[str, Any]]) -> None:
         click.echo(f"{len(cut)} of {len(results)} inputs were cut", err=True)
 
 
-def _refuse_missing(text: str) -> None:
-    """Tell a path to nowhere from a line of text, which holds spaces or no slash."""
+def _refuse_missing(text: str, alone: bool) -> None:
+    """Tell a path to nowhere from a line of text, which holds spaces or no slash.
+
+    One `alone` may hold a slash, as and/or does, where it leads nowhere at all.
+    """
     from s2s_zoo.errors import UserError
 
-    if "/" in text and len(text.split()) == 1 and not os.path.exists(text):
+    is_path = "/" in text and len(text.split()) == 1
+    if alone and not os.path.isdir(os.path.dirname(text)):
+        is_path = False
+    if is_path and ".npz#" not in text and not os.path.exists(text):
         raise UserError(f"{text} does not exist: expected a run directory or an input")
 
 

@@ -46,6 +46,16 @@ def named_path(name: str | Path) -> Path:
     return path
 
 
+def check_place(*paths: str | Path | None) -> None:
+    """Raise a UserError where no file can be put at a path; None is none."""
+    for path in paths:
+        folder = None if path is None else Path(path).parent
+        if folder is not None and not folder.is_dir():
+            raise UserError(
+                f"{path}: cannot be written: there is no directory {folder}"
+            )
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what keeps `path` from being written into a UserError that names it."""

@@ -79,7 +79,13 @@ def describe(thing: Any) -> Any:
     is_layer = isinstance(thing, keras.layers.Layer)
     if not is_layer and (isinstance(thing, type) or not is_dataclass(thing)):
         return thing
-    described = {"part": keras.saving.get_registered_name(type(thing))}
+    name = keras.saving.get_registered_name(type(thing))
+    if registered(name) is not type(thing):
+        raise UserError(
+            f"{name} is no registered part, so it could not be read again: write "
+            '@keras.saving.register_keras_serializable("my_package") above it'
+        )
+    described = {"part": name}
     if is_layer:
         described["dtype"] = thing.dtype_policy.name
     return described | describe_arguments(thing)

@@ -100,6 +100,7 @@ class Seq2Seq(keras.Model):
         self.augmentation = augmentation
         self.search: Search = task.search
         self.loop: Loop = while_loop
+        self._rank = 0
         self._objectives: dict[Objective, Callable[..., Tensor]] = {}
 
     @property
@@ -261,7 +262,13 @@ class Seq2Seq(keras.Model):
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     def predict_on_batch(self, x: Any) -> Any:
-        """What `call` returns for arrays (B, ...), without training."""
+        """What `call` returns for arrays (B, ...), without training.
+
+        Waveforms and features computed before have functions of their own: one traced
+        for both knows no rank.
+        """
+        if self._rank != (rank := x["source"].ndim):
+            self._rank, self.predict_function = rank, None
         if distribution.replicas(self) == 1:
             return super().predict_on_batch(x)
         rows = len(x["source"])

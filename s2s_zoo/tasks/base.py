@@ -91,8 +91,8 @@ class Task(abc.ABC):
 
     Example:
         >>> from s2s_zoo.tasks import SpeechToText
-        >>> SpeechToText(alphabet=" abc").offers(budget=60.0)
-        {'decoder': {'vocabulary_size': 4}}
+        >>> SpeechToText(alphabet=" abc", sample_rate=8000).offers(budget=60.0)
+        {'features': {'sample_rate': 8000}, 'decoder': {'vocabulary_size': 4}}
     """
 
     name: ClassVar[str]
@@ -408,6 +408,8 @@ class Task(abc.ABC):
         Raises:
             UserError: an input cannot be read, or the search takes no such setting.
         """
+        if isinstance(inputs, (str, Path)):
+            raise UserError(f"generate takes a list of inputs. Received: {inputs!r}")
         results = self.runner(model, self.search.with_settings(search)).run(inputs)
         for result in results:
             if result.error:
@@ -425,10 +427,14 @@ class Task(abc.ABC):
         """Draw what the model makes of an example with that search, as PNG."""
         self.runner(model, self.search.parse(search)).draw(example, path)
 
-    def draw_evaluation(self, evaluation: Evaluation, path: Path) -> bool:
-        """Draw what an evaluation shows, as PNG; False where there is nothing."""
+    def draw_evaluation(self, evaluation: Evaluation, path: Path) -> None:
+        """Draw what an evaluation shows, as PNG, for tasks that do."""
         del evaluation, path
-        return False
+
+    @property
+    def draws_evaluations(self) -> bool:
+        """Whether the task has a `draw_evaluation` of its own."""
+        return type(self).draw_evaluation is not Task.draw_evaluation
 
     def concern(self, examples: Sequence[Any]) -> str:
         """What makes it hard to learn from `examples`, in words; here nothing.

@@ -185,14 +185,13 @@ class Classification(Task):
         _, references, outputs = zip(*outcomes, strict=True)
         return label_breakdown(references, outputs)
 
-    def draw_evaluation(self, evaluation: Evaluation, path: Path) -> bool:
+    def draw_evaluation(self, evaluation: Evaluation, path: Path) -> None:
         """Which labels are taken for which."""
         from s2s_zoo.plots.confusion import plot_confusion
 
         _, references, outputs = zip(*evaluation.outputs, strict=True)
         labels = self.fitted_labels
         plot_confusion(path, labels, confusion_matrix(labels, references, outputs))
-        return True
 
     @abc.abstractmethod
     def as_example(self, raw: Any) -> Labelled:

@@ -1,6 +1,6 @@
 """Audio through a recognizer, and its hypotheses to transcripts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -91,9 +91,7 @@ class SpeechReader(Runner):
                     sources[i] = self.source(item)
             except UserError as error:
                 results[i] = Result("", error=str(error))
-        order = sorted(sources, key=lambda i: len(sources[i]))
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
+        for rows in _batches(sources):
             found = self._run_batch([sources[i] for i in rows])
             results.update(zip(rows, found, strict=False))
             self.progress(len(rows))
@@ -145,13 +143,22 @@ class SpeechReader(Runner):
         """The waveform of a file, or what was given as it is.
 
         Raises:
-            UserError: the file cannot be read.
+            UserError: the file cannot be read, or what was given is neither a waveform
+                nor features as wide as the model's.
         """
-        if isinstance(item, (str, Path)):
-            if ".npz#" in str(item):
-                return load_features(str(item))
+        if isinstance(item, (str, Path)) and ".npz#" not in str(item):
             return read_audio(item, self.task.sample_rate)
-        return np.asarray(item, np.float32)
+        if isinstance(item, (str, Path)):
+            source = load_features(str(item))
+        else:
+            source = np.asarray(item, np.float32)
+        width = self.model.features.feature_shape((None, None))[-1]
+        if source.ndim != 1 and source.shape[1:] != (width,):
+            raise UserError(
+                f"A waveform is (S,), and features are (T, {width}). Received: "
+                f"{source.shape}"
+            )
+        return source
 
     def _run_batch(self, sources: list[Source]) -> list[Result]:
         rate = FEATURE_RATE if sources[0].ndim == 2 else self.task.sample_rate
@@ -247,6 +254,14 @@ class SpeechReader(Runner):
 def _padded(rows: Sequence[Source]) -> Arrays:
     source, lengths = pad(rows, len(rows), max(map(len, rows)), 0)
     return {"source": source, "source_lengths": lengths}
+
+
+def _batches(sources: Mapping[int, Source]) -> Iterator[list[int]]:
+    """Numbers of sources that go through the model together: alike, the short first."""
+    for ndim in (1, 2):
+        alike = [i for i, source in sources.items() if source.ndim == ndim]
+        alike.sort(key=lambda i: len(sources[i]))
+        yield from (alike[i : i + BATCH] for i in range(0, len(alike), BATCH))
 
 
 def _ctc_signatures(model: Seq2Seq) -> dict[str, Signature]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from s2s_zoo.data.augmentation import AudioAugmentation
 from s2s_zoo.data.manifests import Utterance, is_features
 from s2s_zoo.data.plan import MAX_BUCKETS
-from s2s_zoo.data.precomputed import FEATURE_RATE
+from s2s_zoo.data.precomputed import FEATURE_RATE, load_features
 from s2s_zoo.data.speech import SpeechBatches
 from s2s_zoo.data.transcripts import normalize_transcript, unknown_characters
 from s2s_zoo.errors import UserError, check_range
@@ -91,7 +91,10 @@ class SpeechToText(Task):
         return len(self.alphabet)
 
     def offers(self, budget: float) -> dict[str, dict[str, Any]]:
-        return {"decoder": {"vocabulary_size": self.vocabulary_size}}
+        return {
+            "features": {"sample_rate": self.sample_rate},
+            "decoder": {"vocabulary_size": self.vocabulary_size},
+        }
 
     def encode(self, text: str) -> NDArray[np.int32]:
         """Token ids of a transcript.
@@ -130,6 +133,7 @@ class SpeechToText(Task):
         """
         if not examples:
             raise UserError(f"There are no utterances in {where}")
+        self._check_features(model, examples, where)
         self._check_alphabet(examples, where)
         dropped: dict[str, list[str]] = {}
         usable = []
@@ -147,6 +151,23 @@ class SpeechToText(Task):
             )
         self._check_words(usable, where)
         return Selection(usable, dropped)
+
+    def _check_features(
+        self, model: Seq2Seq, examples: Sequence[Utterance], where: str
+    ) -> None:
+        rate = getattr(model.features, "sample_rate", self.sample_rate)
+        if rate != self.sample_rate:
+            raise UserError(
+                f"task.sample_rate and features.sample_rate are the same. Received: "
+                f"{self.sample_rate} and {rate}"
+            )
+        wanted = model.features.feature_shape((None, None))[-1]
+        width = next(filter(None, map(_features_width, examples)), wanted)
+        if width != wanted:
+            raise UserError(
+                f"{where}: features are {width} wide, and the model reads {wanted}: "
+                f"--set features.num_features={width}"
+            )
 
     def _check_words(self, examples: Sequence[Utterance], where: str) -> None:
         texts = (normalize_transcript(u.transcript, self.alphabet) for u in examples)
@@ -166,6 +187,8 @@ class SpeechToText(Task):
             )
 
     def _unusable(self, utterance: Utterance, frames: int) -> str | None:
+        if not utterance.seconds:
+            return "empty or unreadable"
         if utterance.seconds < self.min_seconds:
             return f"shorter than {self.min_seconds} s"
         if utterance.seconds > self.max_seconds:
@@ -251,6 +274,16 @@ class SpeechToText(Task):
         """As of every task; blank lines of a list of files are no inputs."""
         named = [item for item in inputs if str(item).strip()]
         return super().infer(model, named, search, progress)
+
+
+def _features_width(utterance: Utterance) -> int:
+    """D of precomputed features; 0 of audio, and where they cannot be read."""
+    if not is_features(utterance):
+        return 0
+    try:
+        return load_features(utterance.source).shape[1]
+    except UserError:
+        return 0
 
 
 TASKS.register(SpeechToText.name, SpeechToText, __file__)

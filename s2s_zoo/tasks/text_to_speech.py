@@ -194,6 +194,8 @@ class TextToSpeech(Task):
     def _unusable(self, utterance: Utterance, training: bool) -> str | None:
         if not self.text.speaks(utterance.transcript):
             return "without a text"
+        if training and not utterance.seconds:
+            return "empty or unreadable"
         if training and utterance.seconds < self.min_seconds:
             return f"shorter than {self.min_seconds} s"
         if training and utterance.seconds > self.max_seconds:

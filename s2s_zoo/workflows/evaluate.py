@@ -4,7 +4,7 @@ import csv
 from dataclasses import replace
 from pathlib import Path
 
-from s2s_zoo.errors import UserError, writing
+from s2s_zoo.errors import UserError, check_place, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import task_of
 from s2s_zoo.tasks.evaluation import Evaluation
@@ -50,11 +50,14 @@ def evaluate(
         UserError: no such run, corpus, split or column, or nothing to draw.
     """
     reporter = reporter or Reporter()
+    check_place(outputs, plot)
     found = find_run(run)
     model = Seq2Seq.from_preset(found.preset, load_weights=True)
     if compiled:
         model.compile_search()
     task = task_of(model)
+    if plot is not None and not task.draws_evaluations:
+        raise UserError(f"--plot: {task.name} draws no evaluation")
     source = open_data_of(found, task, data, audio_root)
     split = split or unseen_split([found], task, source, reporter)
     where = f"{source.data}, {split}"
@@ -77,8 +80,7 @@ def evaluate(
         _write_outputs(Path(outputs), evaluation)
     if plot is not None:
         with writing(Path(plot)):
-            if not task.draw_evaluation(evaluation, Path(plot)):
-                raise UserError(f"--plot: {task.name} draws no evaluation")
+            task.draw_evaluation(evaluation, Path(plot))
     return evaluation
 
 

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from s2s_zoo.errors import UserError, writing
+from s2s_zoo.errors import UserError, check_place, writing
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.tasks.base import Task, task_of
 from s2s_zoo.tasks.runner import Progress, unheard
@@ -51,6 +51,7 @@ def infer(
     """
     if not inputs:
         raise UserError("Nothing to do: name at least one input, or --input FILE")
+    check_place(output, plot)
     model = Seq2Seq.from_preset(find_run(run).preset, load_weights=True)
     if compiled:
         model.compile_search()

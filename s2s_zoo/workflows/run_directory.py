@@ -271,4 +271,10 @@ def find_run(path: str | Path | None, runs: Path = RUNS) -> RunDirectory:
             f"No run under ./{runs}: train one with `s2s-zoo train PRESET`, or name a "
             "run directory"
         )
-    return RunDirectory(max(found, key=lambda p: (p / "run.json").stat().st_mtime))
+    return RunDirectory(max(found, key=_last_change))
+
+
+def _last_change(run: Path) -> float:
+    """When training wrote to a run, or when its model was put there."""
+    request = run / "run.json"
+    return (request if request.is_file() else run / BEST).stat().st_mtime

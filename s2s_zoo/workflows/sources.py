@@ -49,7 +49,7 @@ def unseen_split(
 ) -> str:
     """The split to measure runs on: "test", unless one was trained on this lone file.
 
-    Then its "validation", which was held out of training, and a note says so.
+    Then, and where there is no test split, "validation", and a note says so.
     """
     for run in runs:
         if source.lone and source.lone == _trained_on(run, task):
@@ -58,7 +58,11 @@ def unseen_split(
                 "out of it; --split test measures all of it"
             )
             return "validation"
-    return "test"
+    there = source.all_roles()
+    if "test" in {*there, *source.splits} or "validation" not in there:
+        return "test"
+    reporter.note(f"{source.data} has no test split: measured on validation")
+    return "validation"
 
 
 def _trained_on(run: RunDirectory, task: Task) -> tuple[Path, ...]:

@@ -1,6 +1,7 @@
 """What people see while a training runs."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -66,3 +67,13 @@ def test_an_evaluation_without_outputs_shows_its_metric():
     screen = shown(False, 50, outputs=[])
     assert "step 50: WER 12.30% best so far" in screen
     assert "right" not in screen
+
+
+def test_names_in_brackets_are_shown_as_they_are():
+    reporter = ConsoleReporter()
+    screen = io.StringIO()
+    reporter.console = Console(file=screen, width=150)
+    reporter.started(replace(OUTLINE, run_dir=Path("runs/[lr=1] [/b]")))
+    reporter.note("take [final].wav left out")
+    assert "runs/[lr=1] [/b]" in screen.getvalue()
+    assert "take [final].wav left out" in screen.getvalue()

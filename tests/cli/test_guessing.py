@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -114,15 +115,32 @@ def asked(monkeypatch):
     return calls
 
 
-def test_a_text_with_a_slash_is_no_path(zoo, asked, tmp_path):
+@pytest.fixture
+def newest(tmp_path, monkeypatch):
+    """A run that is meant where none is named."""
+    (tmp_path / "runs/newest/preset").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    return Path("runs/newest")
+
+
+def test_a_text_with_a_slash_is_no_path(zoo, asked, newest, tmp_path):
     listing = tmp_path / "in.txt"
     listing.write_text("and/or\n\nc")
     for inputs in (["and/or it", "b"], ["and/or"], ["word " * 100, "b"]):
-        assert zoo("infer", *inputs)[0] == 0
-        assert asked[-1]["run"] is None
+        code, _, err = zoo("infer", *inputs)
+        assert code == 0
+        assert f"with {newest}\n" in err
+        assert asked[-1]["run"] == newest
         assert asked[-1]["inputs"] == inputs
     assert zoo("infer", "--input", listing)[0] == 0
     assert asked[-1]["inputs"] == ["and/or", "", "c"]
+
+
+def test_a_run_that_is_not_there_is_no_text(zoo, asked, newest):
+    code, _, err = zoo("infer", "runs/newst")
+    assert code == 1
+    assert "runs/newst does not exist" in err
+    assert asked == []
 
 
 def test_a_missing_run_before_a_file_of_inputs(zoo, asked, tmp_path):

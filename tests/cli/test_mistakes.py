@@ -10,6 +10,7 @@ import soundfile
 
 from s2s_zoo.data.audio import write_wav
 from tests.cli.conftest import read_json, settings_options
+from tests.text_corpus import SMALL, write_pairs
 
 
 def test_unknown_preset_names_close_ones(zoo):
@@ -232,3 +233,63 @@ def test_a_full_disk_is_one_clear_line_wherever_it_is_met(zoo, monkeypatch):
     code, _, err = zoo("evaluate")
     assert code == 1
     assert "Error: /cache/x: No space left on device" in err
+
+
+@pytest.mark.parametrize("option", ["--outputs", "--plot"])
+def test_nothing_is_evaluated_where_its_file_cannot_be(zoo, trained, tmp_path, option):
+    place = tmp_path / "none" / "x"
+    code, out, err = zoo("evaluate", trained, option, place)
+    assert (code, out) == (1, "")
+    assert f"{place}: cannot be written: there is no directory {place.parent}" in err
+
+
+@pytest.mark.parametrize("option", ["--output", "--plot"])
+def test_nothing_is_inferred_where_its_file_cannot_be(zoo, trained, tmp_path, option):
+    place = tmp_path / "none" / "x"
+    code, out, err = zoo("infer", trained, "a.wav", option, place)
+    assert (code, out) == (1, "")
+    assert f"there is no directory {place.parent}" in err
+
+
+def test_a_picture_that_nobody_draws_is_refused_first(zoo, trained, tmp_path):
+    code, out, err = zoo("evaluate", trained, "--plot", tmp_path / "x.png")
+    assert (code, out) == (1, "")
+    assert "--plot: speech_to_text draws no evaluation" in err
+
+
+@pytest.mark.parametrize(
+    ("mode", "given"),
+    [
+        (["--tune"], ["--outputs", "x.tsv"]),
+        (["--tune"], ["--judge", "runs/other"]),
+        (["--judge", "runs/other"], ["--by", "speaker"]),
+        (["--judge", "runs/other"], ["--keep-search"]),
+    ],
+)
+def test_what_a_mode_would_not_do_is_refused(zoo, mode, given):
+    code, _, err = zoo("evaluate", *mode, *given)
+    assert code == 1
+    assert f"{mode[0]} does nothing about {given[0]}" in err
+
+
+def test_a_run_is_found_again_from_anywhere(zoo, tmp_path, monkeypatch):
+    write_pairs(tmp_path / "pairs")
+    monkeypatch.chdir(tmp_path)
+    settings = [f"{path}={value}" for path, value in SMALL.items()]
+    sets = [part for setting in settings for part in ("--set", setting)]
+    how = ("--data", "pairs", "--run-dir", "run", "--max-steps", 1, *sets)
+    code, _, err = zoo("train", "transformer-tiny", *how)
+    assert code == 0, err
+    (tmp_path / "elsewhere/pairs").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, _, err = zoo("evaluate", "../run", "--json")
+    assert code == 0, err
+
+
+def test_a_model_without_its_run_is_found(zoo, trained, tmp_path, monkeypatch):
+    shutil.copytree(trained / "preset", tmp_path / "runs/mine/preset")
+    monkeypatch.chdir(tmp_path)
+    recording = tmp_path / "a.wav"
+    write_wav(recording, np.zeros(16000, "float32"), 16000)
+    code, _, err = zoo("infer", recording)
+    assert code == 0, err

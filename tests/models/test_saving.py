@@ -4,6 +4,8 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from s2s_zoo.decoders.ctc import CTCDecoder
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.saving import FORMAT, JSON_LIMIT, WEIGHTS, copy_weights
 from s2s_zoo.models.seq2seq import Seq2Seq
@@ -196,6 +199,17 @@ def test_an_unknown_name_lists_close_ones(tmp_path):
         Seq2Seq.from_preset("deepspeech2-smal")
     with pytest.raises(UserError, match=r"config\.json.*lstm_ctc_small"):
         Seq2Seq.from_preset(tmp_path)
+
+
+class Unregistered(CTCDecoder):
+    """A part whose decorator was forgotten."""
+
+
+def test_a_part_that_could_not_be_read_again_is_not_saved(tmp_path):
+    model = replace(tiny_preset(), decoder=partial(Unregistered)).build()
+    for save in (model.save_to_preset, lambda path: model.save(path / "x.keras")):
+        with pytest.raises(UserError, match="Unregistered is no registered part"):
+            save(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,14 @@ import pytest
 
 from s2s_zoo.data.kinds.pairs import Pairs
 from s2s_zoo.data.kinds.utterances import Utterances
+from s2s_zoo.data.source import Source
 from s2s_zoo.errors import UserError
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.workflows.compare import compare
 from s2s_zoo.workflows.evaluate import evaluate
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory
-from s2s_zoo.workflows.sources import open_data_of
+from s2s_zoo.workflows.sources import open_data_of, unseen_split
 from s2s_zoo.workflows.train import train
 from tests.speech_corpus import TINY_SETTINGS, write_corpus
 from tests.text_corpus import SMALL
@@ -137,3 +139,22 @@ def test_a_model_without_the_request_of_its_run(run: Path, manifest: Path, tmp_p
     assert found.examples == 20
     with pytest.raises(UserError, match=r"not a run directory: no run\.json"):
         evaluate(run=tmp_path)
+
+
+def test_without_a_test_split_validation_is_measured():
+    def source(*roles: str) -> Source[Any]:
+        here = {role: role for role in roles}
+        return replace(nothing, roles=here, splits=roles)
+
+    nothing = Source("x", "pairs", {}, (), list, list, lambda part: (part, part), "5 %")
+    for roles, split in (
+        (("train",), "validation"),
+        (("train", "validation"), "validation"),
+        (("validation",), "validation"),
+        (("train", "test"), "test"),
+        ((), "test"),
+    ):
+        notes = Notes()
+        task = PRESETS.get("transformer_tiny").task
+        assert unseen_split([], task, source(*roles), notes) == split
+        assert bool(notes.notes) == (split == "validation")
