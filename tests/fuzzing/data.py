@@ -109,7 +109,7 @@ def m_ailabs(place: Path) -> None:
 def computed(place: Path) -> None:
     rows = [f"u{i},{i + 50},said" for i in range(3)]
     lines(place / "train.csv", "utt,frames,transcript", *rows)
-    features = {f"u{i}": np.ones((i + 50, 4), "float32") for i in range(3)}
+    features = {f"u{i}": np.ones((i + 50, 16), "float32") for i in range(3)}
     np.savez_compressed(place / "train.npz", **features)
 
 
