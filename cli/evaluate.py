@@ -106,7 +106,7 @@ def _refuse_beside(mode: str, others: Mapping[str, Any]) -> None:
 
     given = [name for name, value in others.items() if value]
     if given:
-        raise UserError(f"{mode} does nothing about {', '.join(given)}")
+        raise UserError(f"{mode} takes no {', '.join(given)}")
 
 
 def _judge(

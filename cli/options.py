@@ -39,7 +39,7 @@ audio_root = click.option(
     help="Another tree that a manifest may name files in; repeatable.",
 )
 split = click.option(
-    "--split", help="What to measure on; by default test, or what training held out."
+    "--split", help="What to measure on; by default test, or else validation."
 )
 settings = click.option(
     "--set",

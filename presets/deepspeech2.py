@@ -43,7 +43,7 @@ deepspeech2_small = register_preset(
         task=SpeechToText(
             augmentation=AudioAugmentation(speed=0.05, noise_db=(-90.0, -60.0))
         ),
-        features=partial(LogSpectrogram, num_features=96, fft_length=320),
+        features=partial(LogSpectrogram, num_features=96, fft_length=0),
         encoder=partial(
             DeepSpeech2Encoder,
             kernels=((11, 41), (11, 21)),
@@ -80,7 +80,7 @@ deepspeech2_medium = register_preset(
         summary="3 convolutions, 3 forward GRUs of 1024, row convolution of 8",
         expect="LibriSpeech 960 h; an output reads 33 frames of 10 ms ahead",
         parameters=25_721_341,
-        features=partial(LogSpectrogram, num_features=160, fft_length=320),
+        features=partial(LogSpectrogram, num_features=160, fft_length=0),
         encoder=partial(
             deepspeech2_small.encoder,
             kernels=((11, 41), (11, 21), (11, 21)),
@@ -111,7 +111,7 @@ deepspeech2_large = register_preset(
         summary="2 convolutions, 5 bidirectional GRUs of 800; LibriSpeech 960 h",
         expect="LibriSpeech dev-clean: greedy WER 6.71 % (OpenSeq2Seq, 8 GPUs)",
         parameters=58_971_133,
-        features=partial(LogSpectrogram, num_features=160, fft_length=320),
+        features=partial(LogSpectrogram, num_features=160, fft_length=0),
         encoder=partial(
             deepspeech2_small.encoder, rnn_layers=5, rnn_units=800, projection=1600
         ),
@@ -136,7 +136,7 @@ deepspeech2_toy = register_preset(
         expect="ten utterances by heart in 1000 steps",
         parameters=5_391_357,
         task=SpeechToText(),
-        features=partial(LogSpectrogram, num_features=160, fft_length=320),
+        features=partial(LogSpectrogram, num_features=160, fft_length=0),
         encoder=partial(
             DeepSpeech2Encoder,
             kernels=((11, 41), (11, 21), (11, 21)),

@@ -3,14 +3,12 @@
 sentiment_imdb and sentiment_sst are those of OpenSeq2Seq (imdb-from-scratch, sst-wkt2),
 and start from a language model of WikiText-2 with --init-from RUN. Their cells are
 those of `lstm_lm`, and what was an L2 of 2e-6 decays the weights. sentiment_cnn is the
-CNN-rand of Kim, 2014, https://arxiv.org/abs/1408.5882, with AdamW; in
+CNN-rand of Kim, 2014, https://arxiv.org/abs/1408.5882, with AdamW's decay; in
 sentiment_cnn_bayes naive Bayes has a part in what it says.
 """
 
 from dataclasses import replace
 from functools import partial
-
-import keras
 
 from s2s_zoo.catalog import Preset, Recipe, register_preset
 from s2s_zoo.decoders.bayesian_classifier import BayesianClassifierDecoder
@@ -19,6 +17,7 @@ from s2s_zoo.encoders.language_model import LanguageModelEncoder
 from s2s_zoo.encoders.text_cnn import TextCNNEncoder
 from s2s_zoo.features.dropped_tokens import DroppedTokenFeatures
 from s2s_zoo.features.tokens import TokenFeatures
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.schedules import Constant, PolynomialDecay
 from s2s_zoo.tasks.text_classification import TextClassification
 
@@ -50,7 +49,7 @@ sentiment_imdb = register_preset(
         ),
         decoder=partial(ClassifierDecoder, pooling="last"),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.AdamW, weight_decay=2e-6),
+            optimizer=partial(Adam, weight_decay=2e-6),
             schedule=partial(Constant, initial_learning_rate=9e-4),
             batch=81_920.0,
             epochs=1500,
@@ -97,7 +96,7 @@ sentiment_cnn = register_preset(
         decoder=partial(ClassifierDecoder, pooling="max", dropout=0.5),
         recipe=replace(
             sentiment_imdb.recipe,
-            optimizer=partial(keras.optimizers.AdamW, weight_decay=0.01),
+            optimizer=partial(Adam, weight_decay=0.01),
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=1e-3, decay_steps=0, power=1.0
             ),
@@ -125,7 +124,7 @@ sentiment_cnn_bayes = register_preset(
         decoder=partial(BayesianClassifierDecoder, pooling="max", dropout=0.5),
         recipe=replace(
             sentiment_cnn.recipe,
-            optimizer=partial(keras.optimizers.AdamW, weight_decay=0.1),
+            optimizer=partial(Adam, weight_decay=0.1),
             epochs=14,
         ),
     )

@@ -16,6 +16,7 @@ from s2s_zoo.encoders.resnet import ResNetEncoder
 from s2s_zoo.encoders.tdnn import TDNNEncoder
 from s2s_zoo.features.clip import ClipFeatures
 from s2s_zoo.features.mel import LogMel
+from s2s_zoo.optimizers.adam import Adam
 from s2s_zoo.optimizers.larc import momentum_larc
 from s2s_zoo.optimizers.schedules import PolynomialDecay
 from s2s_zoo.tasks.audio_classification import AudioClassification
@@ -129,7 +130,7 @@ speech_commands_small = register_preset(
         ),
         decoder=partial(ClassifierDecoder, dropout=0.1),
         recipe=Recipe(
-            optimizer=partial(keras.optimizers.AdamW, weight_decay=0.01),
+            optimizer=partial(Adam, weight_decay=0.01),
             schedule=partial(
                 PolynomialDecay, initial_learning_rate=5e-3, decay_steps=0, power=1.0
             ),

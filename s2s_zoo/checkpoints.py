@@ -159,10 +159,18 @@ def load_latest(
 def _keep_if_whole(leftover: Path) -> None:
     """Keep what was written but not given its name, as when killed in between."""
     final = leftover.with_name(leftover.stem.removeprefix("."))
-    with suppress(DamagedCheckpoint, OSError):
-        _read(leftover)
+    if _is_whole(leftover) and not _is_whole(final):
+        shutil.rmtree(final, ignore_errors=True)
         leftover.rename(final)
     shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        _read(path)
+    except DamagedCheckpoint:
+        return False
+    return True
 
 
 def average_checkpoints(directory: Path, model: keras.Model, count: int) -> int:

@@ -10,6 +10,7 @@ def write_request(run: Path, preset: str, data: Path) -> None:
     RunDirectory(run).write_request(
         {
             "preset": preset,
+            "directory": str(Path.cwd()),
             "data": str(data),
             "settings": {},
             "audio_root": [],

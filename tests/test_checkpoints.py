@@ -106,6 +106,8 @@ def test_what_a_kill_left_without_its_name_is_kept_if_it_is_whole(tmp_path, trai
         path = save_checkpoint(tmp_path, trained, TrainingState(step=step), keep=3)
         path.rename(tmp_path / f".{path.name}.77")
     save_checkpoint(tmp_path, trained, TrainingState(step=2, epoch=1), keep=3)
+    half_removed = save_checkpoint(tmp_path, trained, TrainingState(step=3), keep=3)
+    (half_removed / "state.json").unlink()
     (tmp_path / ".step-00000004.77/variables.npz").write_bytes(b"cut off")
     state, damaged = load_latest(tmp_path, make(seed=9))
     assert (state, damaged) == (TrainingState(step=3), [])

@@ -63,7 +63,7 @@ class AudioFeatures(Features):
         stride_seconds: distance between frames.
         window: "hann" or "hamming" (periodic), or "none" for a rectangle.
         fft_length: even transform length in samples; None takes the next power of two
-            that holds the window.
+            that holds the window, 0 the window itself, or one more where it is odd.
         pre_emphasis: the coefficient c; 0 leaves the waveform alone.
         dither: standard deviation of white noise added in training.
         normalization: zero mean and unit variance over the unpadded frames, "global"
@@ -138,7 +138,9 @@ class AudioFeatures(Features):
     @property
     def fft_samples(self) -> int:
         """Length of the transform in samples."""
-        return self.fft_length or 1 << (self.window_samples - 1).bit_length()
+        if self.fft_length is None:
+            return 1 << (self.window_samples - 1).bit_length()
+        return self.fft_length or self.window_samples + self.window_samples % 2
 
     @property
     def bins(self) -> int:

@@ -27,8 +27,11 @@ def write_assets(directory: Path, assets: Mapping[str, bytes]) -> None:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file; where the disk is full, the one that was there stays."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    try:
+        partial.write_bytes(content)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def read_assets(directory: Path) -> dict[str, bytes]:

@@ -105,7 +105,9 @@ class LARC(OptimizerWrapper):
         weight = ops.cast(variable, "float32")
         u = self.eta * _norm(weight) / (_norm(gradient) + self.epsilon)
         if self.mode == "clip":
-            u = ops.divide_no_nan(u, ops.maximum(ops.cast(rate, "float32"), u))
+            rate = ops.cast(rate, "float32")
+            bounded = u / ops.where(rate > 0, rate, 1.0)
+            u = ops.where(u < rate, bounded, ops.cast(u > 0, "float32"))
         return ops.maximum(u, self.min_update)
 
 

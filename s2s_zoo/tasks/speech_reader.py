@@ -152,10 +152,11 @@ class SpeechReader(Runner):
             source = load_features(str(item))
         else:
             source = np.asarray(item, np.float32)
-        width = self.model.features.feature_shape((None, None))[-1]
-        if source.ndim != 1 and source.shape[1:] != (width,):
+        width = features_width(self.model)
+        is_wrong = width is not None and source.ndim == 2 and source.shape[1] != width
+        if source.ndim not in (1, 2) or is_wrong:
             raise UserError(
-                f"A waveform is (S,), and features are (T, {width}). Received: "
+                f"A waveform is (S,), and features are (T, {width or 'D'}). Received: "
                 f"{source.shape}"
             )
         return source
@@ -254,6 +255,12 @@ class SpeechReader(Runner):
 def _padded(rows: Sequence[Source]) -> Arrays:
     source, lengths = pad(rows, len(rows), max(map(len, rows)), 0)
     return {"source": source, "source_lengths": lengths}
+
+
+def features_width(model: Seq2Seq) -> int | None:
+    """D of features computed before that a model reads; None where it is not known."""
+    features = model.features
+    return features.num_features if isinstance(features, AudioFeatures) else None
 
 
 def _batches(sources: Mapping[int, Source]) -> Iterator[list[int]]:

@@ -30,7 +30,7 @@ from s2s_zoo.tasks.base import Selection, Task, Unit
 from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.neural_language_model import knowing_its_model
 from s2s_zoo.tasks.runner import Progress, unheard
-from s2s_zoo.tasks.speech_reader import SpeechReader
+from s2s_zoo.tasks.speech_reader import SpeechReader, features_width
 from s2s_zoo.typing import Arrays
 
 ENGLISH = " abcdefghijklmnopqrstuvwxyz'"
@@ -161,9 +161,9 @@ class SpeechToText(Task):
                 f"task.sample_rate and features.sample_rate are the same. Received: "
                 f"{self.sample_rate} and {rate}"
             )
-        wanted = model.features.feature_shape((None, None))[-1]
-        width = next(filter(None, map(_features_width, examples)), wanted)
-        if width != wanted:
+        wanted = features_width(model)
+        width = next(filter(None, map(_width, examples)), wanted)
+        if wanted is not None and width != wanted:
             raise UserError(
                 f"{where}: features are {width} wide, and the model reads {wanted}: "
                 f"--set features.num_features={width}"
@@ -276,7 +276,7 @@ class SpeechToText(Task):
         return super().infer(model, named, search, progress)
 
 
-def _features_width(utterance: Utterance) -> int:
+def _width(utterance: Utterance) -> int:
     """D of precomputed features; 0 of audio, and where they cannot be read."""
     if not is_features(utterance):
         return 0

@@ -70,8 +70,8 @@ def compare(
         first: run directory.
         second: run directory; differences are its metrics minus those of the first.
         data: corpus by name or path; None is what both were trained on.
-        split: of that corpus; None is "test", or what training held out where it is
-            the lone file that one of them was trained on.
+        split: of that corpus; None is "test", or where there is none, or only the lone
+            file that one of them was trained on, "validation".
         search: changes of the search of both, such as "beam=8,length_penalty=1".
         budget: of a batch, in the units of the task; None is the task's choice.
         audio_root: directory trees beside that of a manifest that its files may lie

@@ -33,8 +33,8 @@ def evaluate(
     Args:
         run: run directory; None is the newest under ./runs.
         data: corpus by name or path; None is what the run was trained on.
-        split: of that corpus; None is "test", or what the run's training held out
-            where it is the lone file that the run was trained on.
+        split: of that corpus; None is "test", or where there is none, or only the lone
+            file that the run was trained on, "validation".
         outputs: TSV file for name, reference and output of every example, and what
             the task counts of it.
         plot: PNG of what the evaluation shows, for tasks that draw it.

@@ -83,7 +83,7 @@ def judge(
         run: run directory of a synthesizer; None is the newest under ./runs.
         recognizer: run directory of a recognizer.
         data: corpus by name or path; None is what the synthesizer was trained on.
-        split: of that corpus; None is "test".
+        split: of that corpus; None is "test", or where there is none "validation".
         search: changes of the search of the synthesizer.
         audio_root: directory trees beside that of a manifest that its files may lie
             in.

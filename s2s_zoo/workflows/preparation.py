@@ -12,7 +12,7 @@ import keras
 from s2s_zoo.catalog import Preset
 from s2s_zoo.checkpoints import TrainingState
 from s2s_zoo.models.assets import read_assets
-from s2s_zoo.models.saving import ASSETS
+from s2s_zoo.models.saving import ASSETS, describe_model
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.precision import described
 from s2s_zoo.tasks.base import Selection, Task, task_of
@@ -53,6 +53,7 @@ def prepare(
     task = task.weighed(preset.recipe.class_weight)
     preset = replace(preset, task=task)
     model = preset.build()
+    describe_model(model)  # refuses, before anything long, what could not be kept
     selections = {
         split: _select(model, found, f"{data}, {split}", reporter)
         for split, found in examples.items()

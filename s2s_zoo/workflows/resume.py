@@ -51,6 +51,7 @@ def renewed(
     moved = given["data"] is not None and not _same(given["data"], data)
     return {
         **stored,
+        "directory": given["directory"] if moved else stored["directory"],
         "data": given["data"] if moved else stored["data"],
         "settings": stored["settings"] | changed,
         "audio_root": given["audio_root"] or stored["audio_root"],

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from s2s_zoo.checkpoints import LOCK, run_lock
+from s2s_zoo.data.corpora.lookup import corpus_called
 from s2s_zoo.errors import UserError, named_path, writing
 from s2s_zoo.json_text import parse_json
+from s2s_zoo.models.assets import write_whole
 from s2s_zoo.models.saving import BEST, FORMAT, check_format, read_json
 from s2s_zoo.models.seq2seq import Seq2Seq
 from s2s_zoo.parts import check_type
@@ -25,6 +27,7 @@ from s2s_zoo.parts import check_type
 RUNS = Path("runs")
 REQUESTED: dict[str, Any] = {
     "preset": str,
+    "directory": str,
     "data": str | None,
     "settings": dict[str, Any],
     "audio_root": list[str],
@@ -142,10 +145,10 @@ class RunDirectory:
         """Keep what was asked for, so that the training can be resumed."""
         self.path.mkdir(parents=True, exist_ok=True)
         described = {"format": FORMAT, **request}
-        _write(self.request, json.dumps(described, indent=2) + "\n")
+        write_whole(self.request, (json.dumps(described, indent=2) + "\n").encode())
 
     def read_request(self) -> dict[str, Any]:
-        """What was asked for.
+        """What was asked for; paths as the directory had them where it was asked.
 
         Raises:
             UserError: this is not a run directory, or its run.json is damaged.
@@ -162,6 +165,8 @@ class RunDirectory:
             )
         for name, annotation in REQUESTED.items():
             check_type(annotation, found[name], f"{self.request}: {name}")
+        for name in ("data", "init_from"):
+            found[name] = _as_then(found[name], found["directory"])
         return found
 
     def read_metrics(self) -> list[dict[str, Any]]:
@@ -182,6 +187,14 @@ class RunDirectory:
             if path.is_file():
                 with writing(path):
                     _rewrite(path, [r for r in read_rows(path) if r["step"] <= step])
+
+
+def _as_then(name: str | None, directory: str) -> str | None:
+    """A path as it was meant in a directory, if there still is something."""
+    if name is None or corpus_called(name):
+        return name
+    path = named_path(Path(directory) / named_path(name))
+    return str(path) if path.exists() else name
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -228,17 +241,7 @@ def _rewrite(path: Path, rows: Iterable[dict[str, Any]]) -> None:
         text = "".join(json.dumps(row) + "\n" for row in rows)
     except RecursionError as error:
         raise UserError(f"{path}: a row is nested too deeply") from error
-    _write(path, text)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(path, text.encode())
 
 
 def new_run(preset: str, runs: Path = RUNS) -> RunDirectory:

@@ -7,7 +7,6 @@ from typing import Any
 from s2s_zoo import distribution
 from s2s_zoo.catalog import Preset, Recipe
 from s2s_zoo.checkpoints import load_latest
-from s2s_zoo.data.corpora.lookup import corpus_called
 from s2s_zoo.errors import UserError, named_path, writing
 from s2s_zoo.models.assets import write_assets
 from s2s_zoo.models.saving import preset_directory
@@ -72,11 +71,12 @@ def train(
     run = _run_directory(preset, run_dir, resume)
     request: dict[str, Any] = {
         "preset": preset,
-        "data": None if data is None else _lasting(data),
+        "directory": str(Path.cwd()),
+        "data": data,
         "settings": settings or {},
         "audio_root": [str(Path(root).expanduser().resolve()) for root in audio_root],
         "numerics": numerics,
-        "init_from": None if init_from is None else _lasting(str(init_from)),
+        "init_from": None if init_from is None else str(init_from),
         "init_partly": init_partly,
     }
     before = None
@@ -98,13 +98,6 @@ def train(
             if loop.update.numerics:
                 loop.update.numerics.finish(loop.state.seconds)
             raise
-
-
-def _lasting(name: str) -> str:
-    """A path as it can be found from any directory; another name as it is."""
-    path = named_path(name)
-    is_path = path.exists() and corpus_called(name) is None
-    return str(path.absolute()) if is_path else name
 
 
 def _check(request: dict[str, Any], recipe: Recipe) -> None:
@@ -170,7 +163,8 @@ def _resolve(request: dict[str, Any], preset: str) -> Preset[Any]:
     found: Preset[Any] = PRESETS.get(request["preset"])
     if PRESETS.get(preset).name != found.name:
         raise UserError(f"This run trains {found.name}. Received: {preset}")
-    if canonical(request["data"] or found.task.demo_corpus) == found.task.demo_corpus:
+    demo = found.task.demo_corpus
+    if canonical(request["data"] or demo) == canonical(demo):
         found = found.with_settings(found.demo)
     found = found.with_settings(request["settings"])
     found.check()

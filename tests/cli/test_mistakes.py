@@ -269,7 +269,7 @@ def test_a_picture_that_nobody_draws_is_refused_first(zoo, trained, tmp_path):
 def test_what_a_mode_would_not_do_is_refused(zoo, mode, given):
     code, _, err = zoo("evaluate", *mode, *given)
     assert code == 1
-    assert f"{mode[0]} does nothing about {given[0]}" in err
+    assert f"{mode[0]} takes no {given[0]}" in err
 
 
 def test_a_run_is_found_again_from_anywhere(zoo, tmp_path, monkeypatch):
@@ -280,9 +280,15 @@ def test_a_run_is_found_again_from_anywhere(zoo, tmp_path, monkeypatch):
     how = ("--data", "pairs", "--run-dir", "run", "--max-steps", 1, *sets)
     code, _, err = zoo("train", "transformer-tiny", *how)
     assert code == 0, err
-    (tmp_path / "elsewhere/pairs").mkdir(parents=True)
+    for name in ("pairs", "moved"):
+        (tmp_path / "elsewhere" / name).mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "elsewhere")
     code, _, err = zoo("evaluate", "../run", "--json")
+    assert code == 0, err
+    moved = (tmp_path / "pairs").rename(tmp_path / "elsewhere/moved/pairs")
+    shutil.copytree(tmp_path / "run", moved.parent / "run")
+    monkeypatch.chdir(moved.parent)
+    code, _, err = zoo("evaluate", "run", "--json")
     assert code == 0, err
 
 

@@ -125,6 +125,7 @@ OPTIONS = {
         LogSpectrogram, 257, window="none", pre_emphasis=0.97
     ),
     "spectrogram_fft_320": plain(LogSpectrogram, 161, fft_length=320),
+    "spectrogram_fft_of_the_window": plain(LogSpectrogram, 161, fft_length=0),
     "spectrogram_odd_window": plain(
         LogSpectrogram, 80, window_seconds=321 / RATE, stride_seconds=101 / RATE
     ),
@@ -351,3 +352,9 @@ def test_traced_with_unknown_shapes(layer, tmp_path):
 def test_bad_options_name_what_is_accepted(cls, options, message):
     with pytest.raises(ValueError, match=message):
         cls(**options)
+
+
+@pytest.mark.parametrize(("seconds", "samples"), [(0.02, 320), (0.0201, 322)])
+def test_a_transform_may_be_as_long_as_the_window(seconds, samples):
+    layer = LogSpectrogram(96, window_seconds=seconds, fft_length=0)
+    assert layer.fft_samples == samples

@@ -138,12 +138,18 @@ def test_replicas_that_do_not_sum_their_gradients_first_are_refused():
             pieces.train_on_batch(np.ones((2, 3)), np.ones((2, 1)))
 
 
-def test_a_group_of_nothing_moves_nothing():
-    accumulation = GradientAccumulation(keras.optimizers.SGD(0.1), 2)
-    variable = keras.Variable(np.ones(2, "float32"))
-    optimizer = AutomaticLossScaleOptimizer(accumulation, algorithm="none")
-    optimizer.build([variable])
-    for _ in range(2):
-        accumulation.announce(0.0, last=False)
-        optimizer.apply([ops.zeros(2)], [variable])
-    np.testing.assert_array_equal(ops.convert_to_numpy(variable), 1)
+def test_a_group_of_nothing_is_an_update_by_zero():
+    """As a batch of nothing is without accumulation."""
+    moved = []
+    for accumulate in (1, 2):
+        inner = keras.optimizers.AdamW(0.1, weight_decay=0.5)
+        accumulation = GradientAccumulation(inner, accumulate)
+        variable = keras.Variable(np.ones(2, "float32"))
+        optimizer = AutomaticLossScaleOptimizer(accumulation, algorithm="none")
+        optimizer.build([variable])
+        for weight in [1.0] * accumulate + [0.0] * accumulate:
+            accumulation.announce(weight, last=False)
+            optimizer.apply([ops.full((2,), weight)], [variable])
+        moved.append(ops.convert_to_numpy(variable))
+    np.testing.assert_allclose(*moved, rtol=1e-6)
+    assert np.isfinite(moved).all()

@@ -253,3 +253,12 @@ def test_the_recipe_of_deepspeech2_has_its_numbers_in_view():
     assert optimizer.inner_optimizer.momentum == 0.5
     assert optimizer.gradient_accumulation_steps == 4
     assert float(ops.convert_to_numpy(optimizer.learning_rate)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_what_has_no_gradient_stays(rate):
+    variables = [keras.Variable([3.0, 4.0]), keras.Variable([0.0, 0.0])]
+    optimizer = LARC(sgd(rate), epsilon=0.0)
+    optimizer.apply([ops.zeros(2)] * 2, variables)
+    found = [ops.convert_to_numpy(v).tolist() for v in variables]
+    assert found == [[3, 4], [0, 0]]

@@ -6,14 +6,18 @@ import re
 import shutil
 import signal
 from dataclasses import replace
+from functools import partial
 
 import keras
 import numpy as np
 import pytest
 
+from s2s_zoo.decoders.ctc import CTCDecoder
 from s2s_zoo.errors import UserError
 from s2s_zoo.models.seq2seq import Seq2Seq
+from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.speech_to_text import SpeechToText
+from s2s_zoo.workflows import train as train_module
 from s2s_zoo.workflows import training_loop
 from s2s_zoo.workflows.reporting import Reporter
 from s2s_zoo.workflows.run_directory import RunDirectory
@@ -326,3 +330,31 @@ def test_a_second_process_is_refused(whole, corpus):
 
     with run_lock(whole[0]), pytest.raises(UserError, match="in use by process"):
         run_training(corpus, whole[0], resume=True)
+
+
+class Unregistered(CTCDecoder):
+    """A part whose decorator was forgotten."""
+
+
+def test_a_part_that_could_not_be_kept_is_refused_before_the_first_step(
+    corpus, tmp_path
+):
+    preset = replace(PRESETS.get("deepspeech2_small"), decoder=partial(Unregistered))
+    notes = Notes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PRESETS, "get", lambda name: preset)
+        with pytest.raises(UserError, match="Unregistered is no registered part"):
+            run_training(corpus, tmp_path / "run", notes)
+    assert notes.steps == []
+
+
+@pytest.mark.parametrize("spelt", ["demo_speech", "demo-speech"])
+@pytest.mark.parametrize("named", [None, "demo_speech", "demo-speech", "other"])
+def test_the_demo_corpus_has_its_settings_by_name_too(spelt, named):
+    preset = PRESETS.get("deepspeech2_small")
+    preset = replace(preset, task=replace(preset.task, demo_corpus=spelt))
+    request = {"preset": preset.name, "data": named, "settings": {}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PRESETS, "get", lambda name: preset)
+        batch = train_module._resolve(request, preset.name).recipe.batch
+    assert batch == (preset.recipe.batch if named == "other" else 16.0)
