@@ -140,18 +140,20 @@ def _check(model: Seq2Seq) -> None:
         if not issubclass(found, wanted)
     ]
     if not problems:
-        prefix = _task(model).search.prefix
+        search = _task(model).search
         problems = [
             *(f"{p}.norm {layer.norm}" for p, layer in _sides(model) if _other(layer)),
             *_unequal("features.width", model.features.width, encoder.width),
             *_unequal("decoder.epsilon", decoder.epsilon, encoder.epsilon),
-            *filter(None, [prefix and f"task.search.prefix {prefix!r}"]),
+            *_stated("task.search.prefix", search.prefix),
+            *_stated("task.search.temperature", search.temperature),
         ]
     if problems:
         raise UserError(
             "CTranslate2 runs models for text_to_text with TransformerEncoder, "
-            "TransformerDecoder and norm layer, such as transformer_base, "
-            "transformer_big and transformer_tiny. Received: " + ", ".join(problems)
+            "TransformerDecoder and norm layer, by beams without a prefix, such as "
+            "transformer_base, transformer_big and transformer_tiny. Received: "
+            + ", ".join(problems)
         )
 
 
@@ -161,6 +163,10 @@ def _sides(model: Seq2Seq) -> tuple[tuple[str, Any], ...]:
 
 def _other(layer: Any) -> bool:
     return layer.norm != "layer"
+
+
+def _stated(setting: str, value: str | float) -> list[str]:
+    return [f"{setting} {value!r}"] if value else []
 
 
 def _unequal(setting: str, found: float, encoder: float) -> list[str]:

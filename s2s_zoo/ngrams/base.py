@@ -61,7 +61,8 @@ class LanguageModel(ABC, Generic[State]):
 
     Attributes:
         unit: what a unit is, one of `UNITS`.
-        vocabulary: the units it knows; all others are one to it.
+        vocabulary: the units it knows.
+        unknown_are_alike: whether all others are one to it.
 
     Example:
         >>> from math import log
@@ -80,6 +81,7 @@ class LanguageModel(ABC, Generic[State]):
 
     unit: str
     vocabulary: Collection[str]
+    unknown_are_alike: bool = True
 
     @abstractmethod
     def start(self) -> State:

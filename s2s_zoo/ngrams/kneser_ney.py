@@ -150,7 +150,7 @@ def _discounts(adjusted: Rows) -> Discounts | None:
         return None
     share = n[0] / (n[0] + 2 * n[1])
     found = [k - (k + 1) * share * n[k] / n[k - 1] for k in (1, 2, 3)]
-    fits = all(0 <= discount <= k for k, discount in enumerate(found, start=1))
+    fits = all(0 < discount <= k for k, discount in enumerate(found, start=1))
     return (found[0], found[1], found[2]) if fits else None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from s2s_zoo.errors import UserError
 from s2s_zoo.ngrams.base import LanguageModel
 
-SPACES = ("|", "▁", "<space>")
+SPACES = ("▁", "<space>", "|")
 """How models of characters, whose files hold units with spaces between, write it."""
 MARKS = frozenset({"<s>", "</s>", "<unk>", "<UNK>"})
 """Units that stand for no text."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import keras
-import numpy as np
 from keras import ops
 
 from s2s_zoo.layers.masking import mask_lengths
@@ -18,6 +17,9 @@ from s2s_zoo.search.base import (
 )
 from s2s_zoo.search.loop import Loop
 from s2s_zoo.typing import Arrays, DecoderState, EncoderOutput, Tensor, Tensors
+
+LEAST = 2.0**-25
+"""Half of the least -log u above 0: u is 1 itself once in 2^24 draws."""
 
 
 class SampleWriter(Stepping, Protocol):
@@ -126,6 +128,6 @@ def _chosen(logits: Tensor, fixed: dict[str, Any], position: Tensor) -> Tensor:
         entry = ops.arange(logits.shape[-1], dtype="int32")
         key = (ops.cast(fixed["seed"], "int32"), ops.zeros_like(position))
         drawn = uniform(threefry(key, (position, entry))[0])
-        noise = -ops.log(-ops.log(drawn) + float(np.finfo(np.float32).tiny))
+        noise = -ops.log(ops.maximum(-ops.log(drawn), LEAST))
         logits = logits / fixed["temperature"] + noise
     return ops.cast(ops.argmax(logits, axis=-1), "int32")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 import keras
+import numpy as np
 from keras import ops
 
 from s2s_zoo.layers.threefry import threefry, uniform
@@ -235,16 +236,14 @@ class _Draw:
     top_p: float
 
     def __call__(self, logits: Tensor, place: Tensor, noise: Tensor) -> Tensor:
-        tokens = None
         if 0 < self.top_k < logits.shape[-1]:
-            logits, tokens = ops.top_k(logits, self.top_k)
+            least = ops.top_k(logits, self.top_k)[0][:, -1:]
+            logits = ops.where(logits >= least, logits, -np.inf)
         best = ops.max(logits, axis=-1, keepdims=True)
         weight = ops.exp((logits - best) / self.temperature)
         if self.top_p < 1:
             weight = _nucleus(weight, self.top_p)
         chosen = _pick(weight, ops.take(noise, place, axis=1))
-        if tokens is not None:
-            chosen = ops.take_along_axis(tokens, chosen[:, None], axis=1)[:, 0]
         return ops.cast(chosen, "int32")
 
 

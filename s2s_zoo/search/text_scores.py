@@ -81,6 +81,7 @@ class TextScores:
         self._promises = _promises(self.hot_words)
         self.space = next((s for s in SPACES if model and s in model.vocabulary), SPACE)
         self._known = frozenset(model.vocabulary if model else ())
+        self._are_alike = model is None or model.unknown_are_alike
         self._advanced: dict[Hashable, tuple[float, Hashable]] = {}
         self._rows: dict[str, NDArray[np.float64]] = {}
 
@@ -151,7 +152,8 @@ class TextScores:
         """The score of a unit and the state behind it."""
         if self.model is None:
             return self.beta, history
-        key = history, unit if unit in self._known else None
+        is_known = unit in self._known or not self._are_alike
+        key = history, unit if is_known else None
         found = self._advanced.get(key)
         if found is None:
             logarithm, after = self.model.advance(history, unit)

@@ -64,6 +64,8 @@ class NeuralLanguageModel(LanguageModel[History]):
         (True, 1)
     """
 
+    unknown_are_alike = False
+
     def __init__(self, model: Seq2Seq, tokenizer: Tokenizer) -> None:
         self.tokenizer = tokenizer
         self.steps = TextBeginning(model)

@@ -338,6 +338,11 @@ def test_an_input_with_a_position_too_many(exported):
             {"encoder.epsilon": 1e-3},
             r"decoder.epsilon 1e-06.*0.001",
         ),
+        (
+            "transformer_tiny",
+            {"task.search.temperature": 0.7, "task.search.beam": 1},
+            r"by beams.*temperature 0\.7",
+        ),
         ("deepspeech2_small", {}, r"task SpeechToText, .*encoder DeepSpeech2Encoder"),
         ("gnmt", {}, r"encoder RecurrentEncoder, decoder \w+$"),
     ],

@@ -18,6 +18,7 @@ from s2s_zoo.ngrams import (
     split_units,
 )
 from s2s_zoo.ngrams.base import SPACE
+from s2s_zoo.search.text_scores import TextScores
 
 DATA = Path(__file__).parent / "data"
 TEXT = [line.split() for line in (DATA / "text.txt").read_text("utf-8").splitlines()]
@@ -70,7 +71,7 @@ class Definition:
             return FALLBACK
         y = Fraction(n[1], n[1] + 2 * n[2])
         found = [k - (k + 1) * y * Fraction(n[k + 1], n[k]) for k in (1, 2, 3)]
-        return found if all(0 <= d <= k for k, d in enumerate(found, 1)) else FALLBACK
+        return found if all(0 < d <= k for k, d in enumerate(found, 1)) else FALLBACK
 
     def kept(self, gram):
         n = len(gram)
@@ -254,3 +255,20 @@ def test_a_model_of_characters_has_a_unit_for_spaces(tmp_path):
 def test_what_is_refused(lines, order, prune, message):
     with pytest.raises(ValueError, match=message):
         estimate_kneser_ney(lines, order, prune)
+
+
+def test_a_discount_of_nothing_leaves_something_to_the_unseen():
+    """Two trigrams occur twice, one three times, and what fits four, one, one is 0."""
+    texts = ("w1 w5 w5 w1 w5 w4", "w5 w5 w5 w4", "w4 w5 w4 w0 w4 w0")
+    found = estimate_kneser_ney([text.split() for text in texts], 3)
+    for grams in found.ngrams.orders:
+        assert np.isfinite(grams.backoffs).all()
+    unseen = NGramModel.from_ngrams(found.ngrams).score(["w1", "w4", "w4"])
+    assert np.isfinite(unseen)
+
+
+def test_a_bar_in_a_text_is_no_space():
+    lines = [split_units(line, "characters") for line in ("to be", "a | b", "to")]
+    model = NGramModel.from_ngrams(estimate_kneser_ney(lines, 3).ngrams)
+    assert model.knows("|")
+    assert TextScores(" to", model, characters=True).space == SPACE

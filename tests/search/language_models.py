@@ -6,9 +6,13 @@ from math import log
 
 import numpy as np
 
+from s2s_zoo.ngrams.base import LanguageModel
 
-class Bigrams:
+
+class Bigrams(LanguageModel[Hashable]):
     """Probabilities that follow from the two units and a seed, normalized."""
+
+    unit = "words"
 
     def __init__(self, vocabulary: Collection[str], seed: int = 0) -> None:
         self.vocabulary = tuple(vocabulary)

@@ -167,3 +167,13 @@ def test_a_draw_depends_on_the_key_not_on_the_batch():
     inputs[-1] = SOURCES + 70
     settings["seed"] = 12
     assert (sampler(model, size=9, **settings)(*inputs).tokens != together.tokens).any()
+
+
+def test_tokens_as_likely_as_the_last_of_the_likeliest_are_drawn_too():
+    logits = np.full(30, -5.0)
+    tied = [20, 23, 26]
+    logits[tied] = 2.0
+    found = draws(logits, 600, seed=1, temperature=1.0, top_k=2, top_p=1.0)
+    counts = np.bincount(np.asarray(found), minlength=30)
+    assert counts[tied].sum() == 600
+    assert (abs(counts[tied] - 200) < 5 * np.sqrt(600 * 2 / 9)).all()

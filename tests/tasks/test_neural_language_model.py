@@ -14,6 +14,7 @@ from s2s_zoo.ngrams import estimate_kneser_ney, split_units, write_arpa
 from s2s_zoo.ngrams.loading import load_language_model
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.search.ctc_beam import CTCBeam
+from s2s_zoo.search.text_scores import TextScores
 from s2s_zoo.tasks import neural_language_model
 from s2s_zoo.tasks.language_modeling import LanguageModeling
 from s2s_zoo.tasks.neural_language_model import (
@@ -87,11 +88,12 @@ def texts_of(emissions):
     return found
 
 
+@pytest.mark.parametrize("kind", ["word", "bpe"])
 @pytest.mark.parametrize("seed", range(3))
-def test_takes_part_in_the_search_of_a_recognizer(models, seed):
+def test_takes_part_in_the_search_of_a_recognizer(models, kind, seed):
     """The best of all texts there are by ln P(text | audio) + α ln P(text)."""
     logits = np.random.default_rng(seed).normal(0, 2, (1, 4, 4)).astype("float32")
-    model, alpha = asked(models["word"]), 1.5
+    model, alpha = asked(models[kind]), 1.5
     search = CTCBeam(beam=200, alpha=alpha, token_threshold=-50, beam_threshold=500)
     search = search.with_settings({"lm": "run"}).with_model(model)
     output = {"ctc_logits": logits, "mask": np.ones((1, 4), bool)}
@@ -104,6 +106,18 @@ def test_takes_part_in_the_search_of_a_recognizer(models, seed):
     found = "".join(SYMBOLS[token] for token in best.tokens)
     assert found == max(worth, key=worth.get)
     assert best.score == pytest.approx(worth[found], rel=1e-4)
+
+
+def test_words_of_several_pieces_are_told_apart(models):
+    model = asked(models["bpe"])
+    scores = TextScores(SYMBOLS, model, alpha=1.0)
+    for word in ("bb", "aa", "bbb"):
+        assert not model.knows(word)
+        total, prefix = 0.0, scores.start()
+        for symbol in f"{word} ":
+            score, prefix = scores.extend(prefix, SYMBOLS.index(symbol))
+            total += score
+        assert total == pytest.approx(model.advance(model.start(), word)[0])
 
 
 def test_a_run_is_found_by_its_path(models, tmp_path):
