@@ -38,10 +38,15 @@ class Reader:
     Attributes:
         model: a SentencePiece model.
         cut: ids at most, with the end; 0 for any number.
+        blanks: whether a text without tokens has no output.
+        words_apart: whether each word is one token, as `encode_texts` of a vocabulary
+            of words cuts.
     """
 
     model: bytes = field(repr=False)
     cut: int = 0
+    blanks: bool = True
+    words_apart: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Prompts that a language model goes on with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from s2s_zoo.data.pairs import Pair
 from s2s_zoo.data.words import encode_texts
-from s2s_zoo.tasks.serving import Serving
+from s2s_zoo.tasks.serving import Reader, Serving
 from s2s_zoo.tasks.text_probability import text_log_probabilities
 from s2s_zoo.tasks.text_serving import text_serving
 from s2s_zoo.tasks.text_writer import TextWriter
@@ -51,7 +51,11 @@ class TextContinuer(TextWriter):
     def serving(self, examples: Sequence[Any]) -> Serving:
         """A prompt, or its token ids, to token ids and text, the search inside."""
         prompts = [Pair(text.name, _half(text.text), "") for text in examples[:100]]
-        return text_serving(self, [pair for pair in prompts if pair.source])
+        found = text_serving(self, [pair for pair in prompts if pair.source])
+        assert isinstance(found.reader, Reader)
+        words_apart = self.source.kind == "word"
+        reader = replace(found.reader, blanks=False, words_apart=words_apart)
+        return replace(found, reader=reader)
 
 
 def _half(text: str) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from s2s_zoo.data.texts import Text
 from s2s_zoo.errors import UserError
+from s2s_zoo.export.savedmodel import write_saved_model
 from s2s_zoo.registry import PRESETS
 from s2s_zoo.tasks.evaluation import Outcome
 from s2s_zoo.tasks.language_modeling import LanguageModeling
@@ -136,6 +137,35 @@ def test_a_prompt_is_read_behind_the_end_of_a_text():
         place = len(prompt.split())
         first = max(best, key=lambda word: best[word][place])
         assert text.split()[0] == first
+
+
+SPACES = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="TensorFlow writes SavedModels"
+)
+@pytest.mark.parametrize("tokenizer", ["word", "unigram"])
+def test_a_prompt_is_read_alike_by_the_exported_model(tokenizer, tmp_path):
+    """Blank ones too; of words also unknown ones and any white space."""
+    import tensorflow as tf
+
+    task = fitted(tokenizer=tokenizer, vocabulary=18)
+    model = model_of(task)
+    settings = "max_length=5,min_length=5,unknown=false"
+    exported = replace(task, search=task.search.parse(settings))
+    write_saved_model(exported.serving(model, TEXTS), tmp_path / "saved")
+    prompts = ["alpha beta", "", "  ", "gamma gamma"]
+    if tokenizer == "word":
+        prompts += [f"alpha{space}beta" for space in SPACES]
+        prompts += ["alpha omega psi beta", "omega", "<unk> beta"]
+    loaded = tf.saved_model.load(tmp_path / "saved")
+    found = loaded.signatures["serve"](source=tf.constant(prompts))
+    expected = exported.infer(model, prompts)
+    texts = [text.decode() for text in found["text"].numpy()]
+    assert texts == [result["output"] for result in expected]
+    scores = [result["score"] for result in expected]
+    np.testing.assert_allclose(found["scores"], scores, rtol=1e-5)
 
 
 def test_drawn_texts_differ_by_seed_and_follow_the_prompt():

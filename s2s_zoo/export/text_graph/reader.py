@@ -17,8 +17,9 @@ class TextReader(tf.Module):
 
     def __init__(self, reader: Reader) -> None:
         super().__init__(name="reader")
-        self._tokenizer = GraphTokenizer(reader.model)
+        self._tokenizer = GraphTokenizer(reader.model, reader.words_apart)
         self._cut = reader.cut
+        self._says_nothing = reader.blanks
 
     def before(self, function: Callable[..., dict[str, tf.Tensor]]) -> Signature:
         """A function of texts, `source` (B,), and of what else there is.
@@ -30,8 +31,9 @@ class TextReader(tf.Module):
         def read(inputs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             ids, lengths = self._ids(inputs["source"])
             outputs = function(ids, lengths, *beside_source(inputs))
+            blank = tf.logical_and(lengths == 1, self._says_nothing)
             return {
-                name: _blanked(value, lengths == 1, BLANK.get(name, 0))
+                name: _blanked(value, blank, BLANK.get(name, 0))
                 for name, value in outputs.items()
             }
 

@@ -13,7 +13,12 @@ from s2s_zoo.data.sentencepiece_model import (
 from s2s_zoo.export.text_graph.best_path import BestPath
 from s2s_zoo.export.text_graph.merges import Merges
 from s2s_zoo.export.text_graph.normalizer import GraphNormalizer
-from s2s_zoo.export.text_graph.pieces import Characters, Words, row_beginnings
+from s2s_zoo.export.text_graph.pieces import (
+    Characters,
+    Words,
+    row_beginnings,
+    word_beginnings,
+)
 from s2s_zoo.vocabulary import PAD, UNKNOWN
 
 CUTTERS: dict[Kind, Callable[[SentencePieceModel], tf.Module]] = {
@@ -23,6 +28,12 @@ CUTTERS: dict[Kind, Callable[[SentencePieceModel], tf.Module]] = {
     "char": Characters,
 }
 
+WHITE_SPACE = (
+    r"[\t-\r\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}"
+    r"\x{202f}\x{205f}\x{3000}]+"
+)
+"""What `str.split` cuts at."""
+
 
 class GraphTokenizer(tf.Module):
     """A SentencePiece model as a function of a graph.
@@ -30,11 +41,13 @@ class GraphTokenizer(tf.Module):
     A module that is saved has to refer to this one, which holds the tables.
     """
 
-    def __init__(self, model: bytes) -> None:
+    def __init__(self, model: bytes, words_apart: bool = False) -> None:
         """Read a model.
 
         Args:
             model: what a `.model` file of SentencePiece holds.
+            words_apart: whether a text is cut at all white space, each unknown word
+                one token, as `s2s_zoo.data.words.encode_texts` does.
 
         Raises:
             UserError: see `SentencePieceModel.check_for_graph`.
@@ -45,10 +58,11 @@ class GraphTokenizer(tf.Module):
         self._normalize = GraphNormalizer(found)
         self._cut = CUTTERS[found.kind](found)
         self._byte_ids = np.array(found.byte_ids, np.int64)
+        self._words_apart = words_apart
 
     @tf.autograph.experimental.do_not_convert
     def __call__(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The ids of `Tokenizer.encode`, without start and end.
+        """The ids of `Tokenizer.encode`, or `encode_texts`, without start and end.
 
         Args:
             texts: UTF-8 (B,).
@@ -57,12 +71,15 @@ class GraphTokenizer(tf.Module):
             Ids (B, T) int32, `PAD` behind the last, and how many (B,) int32.
         """
         with tf.device("cpu:0"):
+            if self._words_apart:
+                texts = tf.strings.regex_replace(texts, WHITE_SPACE, " ")
             text = self._normalize(texts)
             ids = self._cut(text)
             if len(self._byte_ids):
                 ids = self._with_bytes(ids, text.values)
             else:
-                kept = ~_after_unknown(ids, row_beginnings(text))
+                begins = word_beginnings if self._words_apart else row_beginnings
+                kept = ~_after_unknown(ids, begins(text))
                 ids = tf.where(kept, ids, PAD)[:, None]
             each = tf.fill(tf.shape(ids)[:1], tf.shape(ids, tf.int64)[1])
             row = tf.repeat(text.value_rowids(), each)
