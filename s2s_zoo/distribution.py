@@ -116,8 +116,7 @@ def replicas(model: keras.Model) -> int:
     """How many devices `model` was built for, each with rows of every batch."""
     if keras.backend.backend() == "tensorflow":
         return int(model.distribute_strategy.num_replicas_in_sync)
-    current = keras.distribution.distribution()
-    return int(np.prod(current.device_mesh.shape)) if current else 1
+    return _split_over()
 
 
 def rows_of_a_step(count: int) -> int:
@@ -126,9 +125,14 @@ def rows_of_a_step(count: int) -> int:
         import tensorflow as tf
 
         return -(-count // int(tf.distribute.get_strategy().num_replicas_in_sync))
-    current = keras.distribution.distribution()
-    devices = int(np.prod(current.device_mesh.shape)) if current else 1
+    devices = _split_over()
     return -(-count // devices) * devices
+
+
+def _split_over() -> int:
+    """The devices that arrays are split over here."""
+    current = keras.distribution.distribution()
+    return int(np.prod(current.device_mesh.shape)) if current else 1
 
 
 def keep_rows_apart(variable: keras.Variable) -> None:

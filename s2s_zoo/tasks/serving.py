@@ -33,7 +33,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Reader:
-    """How a text becomes token ids, the end behind them; a blank one has none at all.
+    """How a text becomes token ids, the end behind them.
 
     Attributes:
         model: a SentencePiece model.

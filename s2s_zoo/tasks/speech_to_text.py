@@ -158,7 +158,7 @@ class SpeechToText(Task):
         rate = getattr(model.features, "sample_rate", self.sample_rate)
         if rate != self.sample_rate:
             raise UserError(
-                f"task.sample_rate and features.sample_rate are the same. Received: "
+                "task.sample_rate and features.sample_rate are the same. Received: "
                 f"{self.sample_rate} and {rate}"
             )
         wanted = features_width(model)
